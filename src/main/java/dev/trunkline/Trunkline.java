@@ -1,0 +1,141 @@
+package dev.trunkline;
+
+import static java.util.Objects.requireNonNull;
+
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
+import dev.trunkline.error.SchemaVersionException;
+import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Migrations;
+import dev.trunkline.queue.Queue;
+import dev.trunkline.queue.QueueConfig;
+import dev.trunkline.queue.Queues;
+import java.util.List;
+import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Durable queues inside a PostgreSQL database. One per process and database; thread-safe.
+ *
+ * <p>While it is open, a few background threads keep things going: they re-expose what was never
+ * settled, make scheduled messages ready, and say that this process is alive. While anybody in the
+ * process waits for messages, one connection of the pool is kept for LISTEN, unless {@link
+ * TrunklineConfig#withNotifyMode notifications are off}.
+ */
+public final class Trunkline implements AutoCloseable {
+  private static final int OWN_POOL_SIZE = 10;
+
+  private final Queues queues;
+  private final @Nullable HikariDataSource ownPool;
+
+  private Trunkline(Queues queues, @Nullable HikariDataSource ownPool) {
+    this.queues = queues;
+    this.ownPool = ownPool;
+  }
+
+  /**
+   * Opens with a pool of the caller's and the default configuration; the pool stays open when this
+   * is closed.
+   */
+  public static Trunkline open(DataSource dataSource) {
+    return open(dataSource, TrunklineConfig.defaults());
+  }
+
+  /**
+   * Opens with a pool of the caller's, which stays open when this is closed. It should hold three
+   * connections or more.
+   *
+   * @throws SchemaVersionException if the schema is too old, too new, or not what it should be
+   * @throws dev.trunkline.error.DatabaseException if the database cannot be reached
+   */
+  public static Trunkline open(DataSource dataSource, TrunklineConfig config) {
+    Database database = new Database(requireNonNull(dataSource, "dataSource"));
+    database.inspect();
+    Migrations migrations = new Migrations(database);
+    switch (config.migrationMode()) {
+      case MIGRATE -> migrations.migrate();
+      case VERIFY -> migrations.verify();
+      case OFF -> migrations.check();
+    }
+    return new Trunkline(Queues.open(database, config.queues()), null);
+  }
+
+  /** Opens with a pool of its own, of ten connections, and the default configuration. */
+  public static Trunkline open(String url, String user, String password) {
+    return open(url, user, password, TrunklineConfig.defaults());
+  }
+
+  /**
+   * Opens with a pool of its own, of ten connections, which is closed with it.
+   *
+   * @param url for example {@code jdbc:postgresql://localhost/shop}
+   * @throws SchemaVersionException if the schema is too old, too new, or not what it should be
+   * @throws dev.trunkline.error.DatabaseException if the database cannot be reached
+   */
+  public static Trunkline open(String url, String user, String password, TrunklineConfig config) {
+    HikariConfig pool = new HikariConfig();
+    pool.setJdbcUrl(requireNonNull(url, "url"));
+    pool.setUsername(requireNonNull(user, "user"));
+    pool.setPassword(requireNonNull(password, "password"));
+    pool.setPoolName("trunkline");
+    pool.setMaximumPoolSize(OWN_POOL_SIZE);
+    // Reachability is for Database to find out: it has the error that callers expect.
+    pool.setInitializationFailTimeout(-1);
+    HikariDataSource dataSource = new HikariDataSource(pool);
+    try {
+      return new Trunkline(open(dataSource, config).queues, dataSource);
+    } catch (RuntimeException | Error e) {
+      dataSource.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Finds a queue that has been declared.
+   *
+   * @throws dev.trunkline.error.QueueNotFoundException if there is none
+   */
+  public Queue queue(String name) {
+    return queues.get(name);
+  }
+
+  /**
+   * Declares a queue: makes it if it is not there, and finds it if it is there with this
+   * configuration. Idempotent.
+   *
+   * @param name 1 to 120 letters, digits, dots, hyphens or underscores, beginning with a letter or
+   *     digit
+   * @throws dev.trunkline.error.QueueConfigMismatchException if it is there with another
+   *     configuration
+   */
+  public Queue queue(String name, QueueConfig config) {
+    return queues.declare(name, config);
+  }
+
+  /**
+   * Declares a queue and gives it this configuration if it has another one. Limits and delays are
+   * obeyed by every process at once, the payload limit when a process next declares or finds the
+   * queue.
+   */
+  public Queue alterQueue(String name, QueueConfig config) {
+    return queues.alter(name, config);
+  }
+
+  /** The names of all queues, sorted. */
+  public List<String> queueNames() {
+    return queues.names();
+  }
+
+  /**
+   * Closes all consumers as {@link dev.trunkline.queue.Consumer#close()} does, all at once, gives
+   * back what this process holds, stops the background threads, and closes the pool if it is its
+   * own. Idempotent and safe against interrupts.
+   */
+  @Override
+  public void close() {
+    queues.close();
+    if (ownPool != null) {
+      ownPool.close();
+    }
+  }
+}

@@ -1,0 +1,208 @@
+package dev.trunkline.internal.db;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.trunkline.error.DatabaseException;
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import javax.sql.DataSource;
+import org.jdbi.v3.core.ConnectionFactory;
+import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.Jdbi;
+import org.jdbi.v3.core.JdbiException;
+import org.jdbi.v3.core.statement.ColonPrefixSqlParser;
+import org.jdbi.v3.core.statement.SqlParser;
+import org.jdbi.v3.core.statement.SqlStatements;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Connections and transactions, ours and the caller's. Thread-safe.
+ *
+ * <p>Statements of ours run at READ COMMITTED and, one by one, in auto-commit, whatever the pool's
+ * defaults are; a pooled connection goes back the way it came.
+ */
+public final class Database {
+  private static final Logger LOG = LoggerFactory.getLogger(Database.class);
+
+  /** Shared, since it remembers what it has parsed. */
+  private static final SqlParser PARSER = new ColonPrefixSqlParser();
+
+  private final DataSource dataSource;
+
+  /**
+   * The pool's connections come with another isolation than READ COMMITTED: each one has to be set,
+   * and set back.
+   */
+  private volatile boolean isolationDiffers;
+
+  /** Remembers the pool; {@link #inspect} connects. */
+  public Database(DataSource dataSource) {
+    this.dataSource = requireNonNull(dataSource, "dataSource");
+  }
+
+  /**
+   * Connects once and looks at what the pool's connections are like.
+   *
+   * @throws DatabaseException if the database cannot be reached
+   */
+  public void inspect() {
+    try (Connection connection = dataSource.getConnection()) {
+      isolationDiffers =
+          connection.getTransactionIsolation() != Connection.TRANSACTION_READ_COMMITTED;
+      if (!connection.getAutoCommit()) {
+        connection.rollback();
+      }
+      if (isolationDiffers) {
+        LOG.info(
+            "the pool's default isolation is not READ COMMITTED: it is set for each statement of ours");
+      }
+    } catch (SQLException e) {
+      throw translated(e);
+    }
+  }
+
+  /** Runs statements on a connection of ours, each a transaction of its own. */
+  public <T extends @Nullable Object> T run(Work<T> work) {
+    return onOwn(true, work);
+  }
+
+  /**
+   * Runs statements on a connection of ours in one transaction: committed if the work returns, else
+   * rolled back.
+   */
+  public <T extends @Nullable Object> T inTransaction(Work<T> work) {
+    return onOwn(false, work);
+  }
+
+  /**
+   * Runs statements on the caller's connection, as part of whatever transaction is open on it.
+   * Changes nothing else about the connection.
+   */
+  public <T extends @Nullable Object> T on(Connection connection, Work<T> work) {
+    requireNonNull(connection, "connection");
+    try (Handle handle = open(connection)) {
+      return work.on(new Session(handle, false));
+    } catch (JdbiException e) {
+      throw translated(e);
+    }
+  }
+
+  /** A connection that the caller keeps and closes: for LISTEN. */
+  Connection connect() throws SQLException {
+    return dataSource.getConnection();
+  }
+
+  private <T extends @Nullable Object> T onOwn(boolean autoCommit, Work<T> work) {
+    try (Connection connection = dataSource.getConnection()) {
+      boolean autoCommitBefore = connection.getAutoCommit();
+      int isolationBefore = isolationDiffers ? readCommitted(connection) : 0;
+      if (autoCommitBefore != autoCommit) {
+        connection.setAutoCommit(autoCommit);
+      }
+      try (Handle handle = open(connection)) {
+        T result = work.on(new Session(handle, true));
+        if (!autoCommit) {
+          connection.commit();
+        }
+        return result;
+      } catch (RuntimeException | SQLException | Error e) {
+        if (!autoCommit) {
+          rollBack(connection, e);
+        }
+        throw e;
+      } finally {
+        restore(connection, autoCommitBefore, isolationBefore);
+      }
+    } catch (JdbiException | SQLException e) {
+      throw translated(e);
+    }
+  }
+
+  private static int readCommitted(Connection connection) throws SQLException {
+    int before = connection.getTransactionIsolation();
+    if (!connection.getAutoCommit()) {
+      connection.rollback();
+    }
+    connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+    return before;
+  }
+
+  private static void rollBack(Connection connection, Throwable failure) {
+    try {
+      connection.rollback();
+    } catch (SQLException e) {
+      failure.addSuppressed(e);
+    }
+  }
+
+  /** A connection that cannot be restored is broken; its pool finds that out by itself. */
+  private static void restore(Connection connection, boolean autoCommit, int isolation) {
+    try {
+      if (connection.isClosed()) {
+        return;
+      }
+      if (isolation != 0) {
+        connection.setAutoCommit(true);
+        connection.setTransactionIsolation(isolation);
+      }
+      if (connection.getAutoCommit() != autoCommit) {
+        connection.setAutoCommit(autoCommit);
+      }
+    } catch (SQLException e) {
+      LOG.debug("a connection could not be set back", e);
+    }
+  }
+
+  /** A handle on a connection that somebody else closes. */
+  private static Handle open(Connection connection) {
+    Handle handle =
+        Jdbi.open(
+            new ConnectionFactory() {
+              @Override
+              public Connection openConnection() {
+                return connection;
+              }
+
+              @Override
+              public void closeConnection(Connection closed) {
+                // Whoever opened it closes it.
+              }
+            });
+    handle.getConfig(SqlStatements.class).setSqlParser(PARSER);
+    return handle;
+  }
+
+  static DatabaseException translated(Exception failure) {
+    Throwable cause = failure;
+    while (cause != null && !(cause instanceof SQLException)) {
+      cause = cause.getCause();
+    }
+    SQLException sql = (SQLException) cause;
+    Throwable told = sql == null ? failure : sql;
+    return new DatabaseException(
+        String.valueOf(told.getMessage()), sql == null ? null : sql.getSQLState(), failure);
+  }
+
+  /** Whether the statement answers at least one row; for looking at the catalogue. */
+  boolean answers(String sql) {
+    try (Connection connection = dataSource.getConnection();
+        Statement statement = connection.createStatement();
+        ResultSet result = statement.executeQuery(sql)) {
+      boolean any = result.next();
+      if (!connection.getAutoCommit()) {
+        connection.rollback();
+      }
+      return any;
+    } catch (SQLException e) {
+      throw translated(e);
+    }
+  }
+
+  DataSource dataSource() {
+    return dataSource;
+  }
+}

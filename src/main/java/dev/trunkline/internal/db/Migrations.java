@@ -1,0 +1,167 @@
+package dev.trunkline.internal.db;
+
+import dev.trunkline.error.DatabaseException;
+import dev.trunkline.error.SchemaVersionException;
+import java.util.List;
+import org.flywaydb.core.Flyway;
+import org.flywaydb.core.api.FlywayException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Brings the schema {@code trunkline} up to date, or only checks it.
+ *
+ * <p>Flyway runs the scripts, with a history table of its own in that schema, so that a host
+ * application's Flyway and its tables are not touched. The version check needs no Flyway: it reads
+ * {@code trunkline.schema_version}.
+ */
+public final class Migrations {
+  /** The newest migration that this version of the library was written for. */
+  static final int VERSION = 5;
+
+  private static final Logger LOG = LoggerFactory.getLogger(Migrations.class);
+  private static final int ATTEMPTS = 10;
+
+  private final Database database;
+
+  /** For this database. */
+  public Migrations(Database database) {
+    this.database = database;
+  }
+
+  /** Runs what is missing, then checks. Two processes may do so at once. */
+  public void migrate() {
+    if (database.answers(SchemaVersion.TABLE_EXISTS)) {
+      refuseTooNew();
+    }
+    for (int attempt = 1; ; attempt++) {
+      try {
+        FlywayRunner.migrate(database);
+        break;
+      } catch (FlywayRunner.Collision e) {
+        if (attempt == ATTEMPTS) {
+          throw e;
+        }
+        LOG.debug("another process migrates at the same time, trying again: {}", e.getMessage());
+      }
+    }
+    check();
+  }
+
+  /** Checks that every script was applied as it stands here, then the version. */
+  public void verify() {
+    check();
+    FlywayRunner.validate(database);
+  }
+
+  /**
+   * Checks the version only; needs no Flyway.
+   *
+   * @throws SchemaVersionException if the schema is missing, too old or too new
+   */
+  public void check() {
+    if (!database.answers(SchemaVersion.TABLE_EXISTS)) {
+      throw new SchemaVersionException(
+          "the schema \"trunkline\" is missing: this library needs its version %d; open with migrations, or run the"
+                  .formatted(VERSION)
+              + " scripts in db/migrations");
+    }
+    refuseTooNew();
+    SchemaVersion found = version();
+    if (found.version() < VERSION) {
+      throw new SchemaVersionException(
+          "the schema \"trunkline\" is too old: it has version %d, this library needs %d; open with migrations, or run"
+                  .formatted(found.version(), VERSION)
+              + " the newer scripts in db/migrations");
+    }
+  }
+
+  private void refuseTooNew() {
+    SchemaVersion found = version();
+    if (found.oldestClient() > VERSION) {
+      throw new SchemaVersionException(
+          "the schema \"trunkline\" is too new: it has version %d and needs a library written for %d or later, this"
+                  .formatted(found.version(), found.oldestClient())
+              + " one was written for %d; upgrade the library".formatted(VERSION));
+    }
+  }
+
+  private SchemaVersion version() {
+    List<SchemaVersion> rows =
+        database.run(session -> session.statement(SchemaVersion.READ).list(SchemaVersion::of));
+    SchemaVersion found = rows.isEmpty() ? new SchemaVersion(0, 0) : rows.get(0);
+    if (database.answers(SchemaVersion.HISTORY_EXISTS)) {
+      int newest =
+          database.run(
+              session ->
+                  session
+                      .statement(SchemaVersion.NEWEST_APPLIED)
+                      .list(row -> row.getInt(1))
+                      .get(0));
+      if (newest > Math.max(found.version(), VERSION)) {
+        // Applied by hand or half rolled back: what the newer script promised to old code is not
+        // known.
+        return new SchemaVersion(newest, newest);
+      }
+    }
+    return found;
+  }
+
+  /** All that touches Flyway's classes: loaded only when asked for, since a host may bring none. */
+  static final class FlywayRunner {
+    private FlywayRunner() {}
+
+    static void migrate(Database database) {
+      try {
+        flyway(database).migrate();
+      } catch (FlywayException e) {
+        if (isCollision(e)) {
+          throw new Collision(e);
+        }
+        throw translated("the schema \"trunkline\" could not be migrated: ", e);
+      }
+    }
+
+    static void validate(Database database) {
+      try {
+        flyway(database).validate();
+      } catch (FlywayException e) {
+        throw new SchemaVersionException(
+            "the schema \"trunkline\" is not what this library's scripts made: " + e.getMessage());
+      }
+    }
+
+    private static Flyway flyway(Database database) {
+      return Flyway.configure(Migrations.class.getClassLoader())
+          .dataSource(database.dataSource())
+          .schemas("trunkline")
+          .defaultSchema("trunkline")
+          .table("schema_history")
+          .locations("classpath:dev/trunkline/migrations")
+          .load();
+    }
+
+    /**
+     * Two processes created the schema or its history table at the same moment: one of them only
+     * has to try again.
+     */
+    private static boolean isCollision(FlywayException failure) {
+      String state = Database.translated(failure).sqlState().orElse("");
+      return List.of("23505", "42P06", "42P07", "40P01", "XX000").contains(state);
+    }
+
+    private static DatabaseException translated(String prefix, FlywayException failure) {
+      DatabaseException inner = Database.translated(failure);
+      return new DatabaseException(
+          prefix + failure.getMessage(), inner.sqlState().orElse(null), failure);
+    }
+
+    static final class Collision extends RuntimeException {
+      private static final long serialVersionUID = 1L;
+
+      Collision(FlywayException cause) {
+        super(cause.getMessage(), cause);
+      }
+    }
+  }
+}

@@ -1,0 +1,46 @@
+package dev.trunkline.internal.db;
+
+/**
+ * Settings for one statement of ours, put before it in the same text.
+ *
+ * <p>The driver sends both in one round trip and the server runs both in one transaction, so {@code
+ * set_config(..., true)} ends with the statement and the pool's connection is left as it was. (A
+ * pooler in transaction mode sees one transaction, too.)
+ */
+enum Prelude {
+  /**
+   * For statements whose loss in a crash is only a redelivery: claim, renew, ack. Also pins the
+   * plan: a plan made and cached while a table is tiny reads it from end to end, and stays when the
+   * table has grown to a million rows.
+   */
+  RELAXED(
+      """
+      SELECT
+        set_config('synchronous_commit', 'off', true),
+        set_config('enable_seqscan', 'off', true),
+        set_config('enable_bitmapscan', 'off', true),
+        set_config('enable_hashjoin', 'off', true),
+        set_config('enable_mergejoin', 'off', true),
+        set_config('jit', 'off', true);
+      """),
+
+  /**
+   * For publishes in a transaction of ours: the commit is on disk when the call returns, whatever
+   * the pool says.
+   */
+  DURABLE(
+      """
+      SELECT set_config('synchronous_commit', 'on', true)
+      WHERE current_setting('synchronous_commit') = 'off';
+      """);
+
+  private final String sql;
+
+  Prelude(String sql) {
+    this.sql = sql;
+  }
+
+  String before(String statement) {
+    return sql + statement;
+  }
+}

@@ -1,0 +1,121 @@
+package dev.trunkline.internal.db;
+
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.statement.Query;
+
+/**
+ * A connection in use by one call: the stores' way to run statements. Not thread-safe; lives only
+ * as long as the work it was given to.
+ */
+public final class Session {
+  /** Statements with their prelude in front, joined once. */
+  private static final ConcurrentMap<String, String> RELAXED = new ConcurrentHashMap<>();
+
+  private static final ConcurrentMap<String, String> DURABLE = new ConcurrentHashMap<>();
+
+  private final Handle handle;
+  private final boolean ours;
+
+  Session(Handle handle, boolean ours) {
+    this.handle = handle;
+    this.ours = ours;
+  }
+
+  /** A statement as it stands. */
+  public Rows statement(String sql) {
+    return new Rows(handle.createQuery(sql), false);
+  }
+
+  /**
+   * A statement whose loss in a crash only means a redelivery, with its plan pinned. Never on a
+   * caller's connection.
+   */
+  public Rows relaxed(String sql) {
+    if (!ours) {
+      throw new IllegalStateException("a caller's connection keeps its own settings");
+    }
+    return new Rows(
+        handle.createQuery(RELAXED.computeIfAbsent(sql, Prelude.RELAXED::before)), true);
+  }
+
+  /**
+   * A statement that is on disk when it returns; on a caller's connection the caller's settings
+   * decide.
+   */
+  public Rows durable(String sql) {
+    return ours
+        ? new Rows(handle.createQuery(DURABLE.computeIfAbsent(sql, Prelude.DURABLE::before)), true)
+        : statement(sql);
+  }
+
+  /** Maps the current row of a result. */
+  @FunctionalInterface
+  public interface RowMapper<T> {
+    /** Reads the row's columns, without moving to another row. */
+    T map(ResultSet row) throws SQLException;
+  }
+
+  /** A statement that is being bound, and then run once. */
+  public static final class Rows {
+    private final Query query;
+    private final boolean behindPrelude;
+
+    Rows(Query query, boolean behindPrelude) {
+      this.query = query;
+      this.behindPrelude = behindPrelude;
+    }
+
+    /** Binds a value by the driver's rules. */
+    public Rows bind(String name, @org.jspecify.annotations.Nullable Object value) {
+      query.bind(name, value);
+      return this;
+    }
+
+    /** Binds an array: long[], int[], short[], String[] or byte[][]. */
+    public Rows bindArray(String name, Object array) {
+      query.bind(name, (position, statement, context) -> statement.setObject(position, array));
+      return this;
+    }
+
+    /** Runs the statement and reads all its rows. */
+    public <T> List<T> list(RowMapper<T> mapper) {
+      return query.execute(
+          (statements, context) -> {
+            try (context) {
+              List<T> rows = new ArrayList<>();
+              try (ResultSet result = result(statements.get())) {
+                while (result.next()) {
+                  rows.add(mapper.map(result));
+                }
+              }
+              return rows;
+            }
+          });
+    }
+
+    /** Runs a statement that answers nothing, or whose answer does not matter. */
+    public void run() {
+      query.execute(
+          (statements, context) -> {
+            try (context) {
+              statements.get();
+              return true;
+            }
+          });
+    }
+
+    private ResultSet result(PreparedStatement statement) throws SQLException {
+      if (behindPrelude) {
+        statement.getMoreResults();
+      }
+      return statement.getResultSet();
+    }
+  }
+}

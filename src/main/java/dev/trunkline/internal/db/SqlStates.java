@@ -1,0 +1,29 @@
+package dev.trunkline.internal.db;
+
+import dev.trunkline.error.DatabaseException;
+import java.util.Set;
+
+/**
+ * What SQLSTATEs mean for us: the one place that knows them. Classes after appendix A of
+ * PostgreSQL's manual.
+ */
+public final class SqlStates {
+  /**
+   * 08 connection, 25 transaction state (a server that became read-only in a fail-over), 40
+   * rollback (deadlock, serialization), 53 resources, 55 not in the right state (lock timeout), 57
+   * operator intervention (shutdown, cancel), 58 system error.
+   */
+  private static final Set<String> PASSING = Set.of("08", "25", "40", "53", "55", "57", "58");
+
+  private SqlStates() {}
+
+  /**
+   * Whether the same statement may work later: the trouble lies with the server or the way to it.
+   */
+  public static boolean mayPassByItself(DatabaseException failure) {
+    return failure
+        .sqlState()
+        .map(state -> state.length() < 2 || PASSING.contains(state.substring(0, 2)))
+        .orElse(true);
+  }
+}

@@ -1,0 +1,119 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.internal.db.Database;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Claims messages of one queue for this process: from ready into a lease, one statement each time.
+ * Thread-safe.
+ */
+final class Claimer {
+  /** Messages in one lease. */
+  static final int MAX_MESSAGES = 1000;
+
+  private final Database database;
+  private final QueueRow queue;
+  private final ConsumerIdentity consumer;
+  private final Lanes lanes;
+  private final Settler settler;
+  private final DueTime expiry;
+
+  /**
+   * Messages per run, a moving average: how many rows a claim has to lock for what it was asked.
+   */
+  private volatile double messagesPerRun = 1;
+
+  Claimer(Engine engine, QueueRow queue) {
+    this.database = engine.database();
+    this.queue = queue;
+    this.consumer = engine.consumer();
+    this.lanes = engine.signals().lanes(queue.id());
+    this.settler = engine.settler();
+    this.expiry = engine.expiry();
+  }
+
+  /**
+   * What a claim got.
+   *
+   * @param deliveries in the order of delivery
+   * @param exhausted whether there was nothing more, as far as could be seen
+   */
+  record Claim(List<Delivery> deliveries, boolean exhausted) {}
+
+  /**
+   * Claims once.
+   *
+   * @param maxMessages 1 to {@link #MAX_MESSAGES}
+   * @param maxBytes bound on the payloads together; one message is claimed whatever its size
+   * @param visibilityTimeout how long they are hidden, or empty for what the queue says
+   */
+  Claim claim(int maxMessages, long maxBytes, Optional<Duration> visibilityTimeout) {
+    int maxRuns = (int) Math.max(1, Math.ceil(maxMessages / messagesPerRun));
+    Lanes.Attempt attempt = lanes.begin();
+    List<ClaimStore.Claimed> claimed;
+    try {
+      ClaimStore.Request request =
+          new ClaimStore.Request(
+              queue.id(),
+              consumer.id(),
+              visibilityTimeout.map(Duration::toMillis).orElse(null),
+              maxMessages,
+              maxRuns,
+              maxBytes);
+      claimed =
+          new ArrayList<>(database.run(session -> ClaimStore.claim(session, request, attempt)));
+    } catch (RuntimeException | Error e) {
+      lanes.failed();
+      throw e;
+    }
+    // A result has no order unless it is asked for, and sorting payloads is better done here.
+    claimed.sort(Comparator.comparingLong(ClaimStore.Claimed::position));
+    boolean exhausted = understand(attempt, claimed, maxRuns);
+    return new Claim(deliveries(claimed), exhausted);
+  }
+
+  private boolean understand(Lanes.Attempt attempt, List<ClaimStore.Claimed> claimed, int maxRuns) {
+    if (claimed.isEmpty()) {
+      lanes.finished(attempt, List.of(), true);
+      return true;
+    }
+    List<Lanes.Taken> taken = claimed.stream().map(ClaimStore.Claimed::run).distinct().toList();
+    long pickedRuns = claimed.get(0).pickedRuns();
+    long pickedIds = claimed.get(0).pickedIds();
+    boolean tookAll = taken.size() == pickedRuns && taken.get(taken.size() - 1).whole();
+    boolean exhausted = tookAll && pickedRuns < maxRuns;
+    messagesPerRun = 0.5 * messagesPerRun + 0.5 * pickedIds / pickedRuns;
+    lanes.finished(attempt, taken, exhausted);
+    return exhausted;
+  }
+
+  private List<Delivery> deliveries(List<ClaimStore.Claimed> claimed) {
+    if (claimed.isEmpty()) {
+      return List.of();
+    }
+    long leaseId = claimed.get(0).leaseId();
+    Duration hiddenFor = Duration.ofMillis(claimed.get(0).hiddenForMs());
+    Lease lease =
+        new Lease(
+            leaseId, queue.id(), hiddenFor, claimed.stream().map(ClaimStore.Claimed::id).toList());
+    expiry.in(hiddenFor.toMillis());
+    List<Delivery> deliveries = new ArrayList<>(claimed.size());
+    List<Long> missing = new ArrayList<>();
+    for (ClaimStore.Claimed message : claimed) {
+      MessageRow row = message.row();
+      if (row == null) {
+        missing.add(message.id());
+      } else {
+        deliveries.add(new Delivery(queue.name(), lease, message, row, settler));
+      }
+    }
+    if (!missing.isEmpty()) {
+      settler.dropMissing(lease, missing);
+    }
+    return deliveries;
+  }
+}

@@ -1,0 +1,252 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.deadletter.DeathError;
+import dev.trunkline.deadletter.DeathReason;
+import dev.trunkline.error.PayloadUnreadableException;
+import dev.trunkline.internal.loop.IdleBackoff;
+import dev.trunkline.internal.loop.Loop;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Handlers at work on a queue, from {@link Queue#consume} until it is closed. Thread-safe.
+ *
+ * <p>One thread fetches as much as there is room for, the workers handle, one thread settles what
+ * they decided, one renews the leases of what takes long.
+ */
+public final class Consumer implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Consumer.class);
+  private static final Duration FIRST_WAIT = Duration.ofMillis(5);
+  private static final Duration LAST_WAIT = Duration.ofMillis(640);
+
+  /**
+   * With nothing to do the pulse looks, for all queues of the process in one statement, and wakes
+   * the fetcher.
+   */
+  private static final Duration UNTIL_WOKEN = Duration.ofHours(1);
+
+  private static final Duration SETTLE_ON_CLOSE = Duration.ofSeconds(10);
+
+  private final String queue;
+  private final ConsumerConfig config;
+  private final Handler handler;
+  private final Engine engine;
+  private final Claimer claimer;
+  private final Prefetched prefetched;
+  private final SettleBuffer settleBuffer;
+  private final Renewals renewals;
+  private final Workers workers;
+  private final Loop fetcher;
+  private final IdleBackoff idle = new IdleBackoff(FIRST_WAIT, LAST_WAIT);
+  private final Set<Delivery> running = ConcurrentHashMap.newKeySet();
+  private final AtomicBoolean closed = new AtomicBoolean();
+  private final Signals.Subscription subscription;
+  private volatile boolean stopping;
+  private volatile boolean expecting;
+
+  Consumer(Engine engine, QueueRow row, ConsumerConfig config, Handler handler) {
+    this.queue = row.name();
+    this.config = config;
+    this.handler = handler;
+    this.engine = engine;
+    this.claimer = new Claimer(engine, row);
+    this.prefetched = new Prefetched(config.prefetch(), config.prefetchBytes());
+    this.settleBuffer = new SettleBuffer(queue, engine.settler());
+    this.renewals = new Renewals(queue, engine.database(), config.maxLeaseTime());
+    this.workers = new Workers(queue, config.concurrency(), config.virtualThreads(), this::work);
+    this.fetcher = new Loop(queue + "-fetcher", this::fetch);
+    this.subscription = engine.signals().subscribe(row.id(), this::wake);
+  }
+
+  Consumer start() {
+    settleBuffer.start();
+    renewals.start();
+    workers.start();
+    fetcher.start();
+    return this;
+  }
+
+  /** The name of the queue. */
+  public String queue() {
+    return queue;
+  }
+
+  /** Whether {@link #close} has been called. */
+  public boolean isClosed() {
+    return closed.get();
+  }
+
+  private void wake() {
+    expecting = true;
+    fetcher.wake();
+  }
+
+  private Duration fetch() {
+    if (stopping) {
+      return UNTIL_WOKEN;
+    }
+    if (expecting) {
+      expecting = false;
+      idle.reset();
+    }
+    Prefetched.Room room = prefetched.room();
+    if (room.messages() == 0) {
+      return UNTIL_WOKEN;
+    }
+    Claimer.Claim claim =
+        claimer.claim(
+            Math.min(room.messages(), Claimer.MAX_MESSAGES),
+            room.bytes(),
+            config.visibilityTimeout());
+    List<Delivery> deliveries = claim.deliveries();
+    if (deliveries.isEmpty() && claim.exhausted()) {
+      return idle.isIdle() ? UNTIL_WOKEN : idle.next();
+    }
+    idle.reset();
+    deliveries.stream().map(Delivery::lease).distinct().forEach(renewals::add);
+    prefetched.add(deliveries);
+    return claim.exhausted() ? idle.next() : Duration.ZERO;
+  }
+
+  private void work() {
+    try {
+      while (!stopping) {
+        Delivery delivery = prefetched.take();
+        running.add(delivery);
+        try {
+          if (!stopping) {
+            handle(delivery);
+          } else {
+            settle(delivery, new Verdict.Released(Duration.ZERO));
+          }
+        } finally {
+          running.remove(delivery);
+          prefetched.remove(delivery);
+          fetcher.wake();
+        }
+      }
+    } catch (InterruptedException e) {
+      // Only close() interrupts, and it gives back what is left.
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void handle(Delivery delivery) {
+    if (delivery.lease().isLost()) {
+      // Somebody else has it, or will: starting it would only be done twice.
+      return;
+    }
+    settle(delivery, verdictOn(delivery));
+    // A handler may leave its thread interrupted; the next one must not find it so. A stop has its
+    // own flag.
+    if (Thread.interrupted() && stopping) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private Verdict verdictOn(Delivery delivery) {
+    try {
+      Outcome outcome = handler.handle(delivery);
+      if (outcome == null) {
+        throw new IllegalStateException("the handler returned null instead of an outcome");
+      }
+      return Verdict.of(outcome);
+    } catch (PayloadUnreadableException e) {
+      LOG.warn("{}: {} cannot be read, it is dead: {}", queue, delivery, e.getMessage());
+      return new Verdict.Dead(DeathReason.UNREADABLE, null, DeathError.of(e));
+    } catch (Throwable e) {
+      if (stopping && e instanceof InterruptedException) {
+        return new Verdict.Released(Duration.ZERO);
+      }
+      if (config.isNonRetryable(e)) {
+        LOG.warn("{}: {} failed and is not retried, it is dead", queue, delivery, e);
+        return new Verdict.Dead(DeathReason.NON_RETRYABLE, null, DeathError.of(e));
+      }
+      LOG.info("{}: {} failed: {}", queue, delivery, e.toString());
+      return new Verdict.Failed(Optional.empty(), DeathError.of(e), DeathReason.DELIVERY_LIMIT);
+    }
+  }
+
+  private void settle(Delivery delivery, Verdict verdict) {
+    if (delivery.beginSettling()) {
+      settleBuffer.add(new Settlement(delivery, verdict));
+    }
+  }
+
+  /** Stops within the configured {@code shutdownTimeout}; see {@link #close(Duration)}. */
+  @Override
+  public void close() {
+    close(config.shutdownTimeout());
+  }
+
+  /**
+   * Stops: claims nothing more, gives back what waits for a handler, lets running handlers finish,
+   * and after the timeout interrupts them and gives their messages back. What is given back has
+   * burnt no attempt. Idempotent. If the calling thread is interrupted, the timeout is over at
+   * once, and the thread is left interrupted.
+   *
+   * @param timeout how long running handlers may take: zero or more
+   */
+  public void close(Duration timeout) {
+    if (timeout.isNegative()) {
+      throw new IllegalArgumentException("timeout must not be negative: " + timeout);
+    }
+    if (!closed.compareAndSet(false, true)) {
+      return;
+    }
+    boolean interrupted = Thread.interrupted();
+    subscription.close();
+    stopping = true;
+    fetcher.close();
+    interrupted |= Thread.interrupted();
+    giveBackWaiting();
+    interrupted |= awaitHandlers(interrupted ? Duration.ZERO : timeout);
+    giveBackWaiting();
+    for (Delivery delivery : running) {
+      LOG.info(
+          "{}: {} was still running at the end of the timeout, it is given back", queue, delivery);
+      settle(delivery, new Verdict.Released(Duration.ZERO));
+    }
+    workers.interrupt();
+    try {
+      if (!settleBuffer.awaitEmpty(SETTLE_ON_CLOSE)) {
+        LOG.warn(
+            "{}: what was handled last could not be settled, it will be delivered again", queue);
+      }
+    } catch (InterruptedException e) {
+      interrupted = true;
+    }
+    settleBuffer.close();
+    renewals.close();
+    engine.forget(this);
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void giveBackWaiting() {
+    for (Delivery delivery : prefetched.drain()) {
+      settle(delivery, new Verdict.Released(Duration.ZERO));
+      prefetched.remove(delivery);
+    }
+  }
+
+  /** Idle workers wait for a delivery that does not come: only those that run are waited for. */
+  private boolean awaitHandlers(Duration timeout) {
+    long end = System.nanoTime() + timeout.toNanos();
+    try {
+      while (!prefetched.isEmpty() && System.nanoTime() - end < 0) {
+        workers.await(Duration.ofMillis(5));
+      }
+      return false;
+    } catch (InterruptedException e) {
+      return true;
+    }
+  }
+}

@@ -1,0 +1,192 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.error.LeaseLostException;
+import dev.trunkline.message.Message;
+import dev.trunkline.message.MessageId;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/**
+ * A message in the hands of one consumer, hidden from the others until it is settled or its
+ * visibility timeout is over. Thread-safe.
+ *
+ * <p>In a push handler, return an {@link Outcome}; the methods here are for pulled deliveries, and
+ * for a handler that wants to settle before it returns. A delivery is settled once: a second time,
+ * and after the lease was lost, each of them throws {@link LeaseLostException} and changes nothing.
+ * If the database cannot be reached they throw {@link dev.trunkline.error.DatabaseException} and
+ * may be called again.
+ */
+public final class Delivery {
+  private final String queue;
+  private final MessageId id;
+  private final MessageRow row;
+  private final int deliveries;
+  private final int acquired;
+  private final Settler settler;
+  private final AtomicBoolean settled = new AtomicBoolean();
+  private volatile Lease lease;
+
+  Delivery(String queue, Lease lease, ClaimStore.Claimed claimed, MessageRow row, Settler settler) {
+    this.queue = queue;
+    this.lease = lease;
+    this.id = new MessageId(claimed.id());
+    this.row = row;
+    this.deliveries = claimed.deliveries();
+    this.acquired = claimed.acquired();
+    this.settler = settler;
+  }
+
+  /** The name of the queue. */
+  public String queue() {
+    return queue;
+  }
+
+  /** The id of the message; the same at each delivery, and after a replay. */
+  public MessageId id() {
+    return id;
+  }
+
+  /** What was sent. */
+  public Message message() {
+    return row.message();
+  }
+
+  /** When it was sent: the start of the sender's transaction, by the database's clock. */
+  public Instant enqueuedAt() {
+    return row.enqueuedAt();
+  }
+
+  /** Which attempt this is: 1 at first, one more for each that failed or was lost. */
+  public int attempt() {
+    return deliveries + 1;
+  }
+
+  /**
+   * How often the message was claimed, this time included; released claims count here, but are no
+   * attempts.
+   */
+  public int acquired() {
+    return acquired;
+  }
+
+  /** Whether an earlier attempt failed or was lost, so that this one may repeat its effects. */
+  public boolean isRedelivered() {
+    return acquired > 1;
+  }
+
+  /**
+   * Whether the library knows that the lease is gone, so that going on is likely wasted. False is
+   * no promise: only settling tells for certain.
+   */
+  public boolean isLeaseLost() {
+    return lease.isLost();
+  }
+
+  /**
+   * Deletes the message: it is done.
+   *
+   * @throws LeaseLostException if it is no longer held, or was settled before
+   */
+  public void ack() {
+    settle(Outcome.ack());
+  }
+
+  /**
+   * Gives the message back to be tried again by the queue's retry policy; counts as a failed
+   * attempt.
+   *
+   * @throws LeaseLostException if it is no longer held, or was settled before
+   */
+  public void retry() {
+    settle(Outcome.retry());
+  }
+
+  /**
+   * Gives the message back to be tried again after a delay; counts as a failed attempt.
+   *
+   * @param after zero to 365 days
+   * @throws LeaseLostException if it is no longer held, or was settled before
+   */
+  public void retry(Duration after) {
+    settle(Outcome.retry(after));
+  }
+
+  /**
+   * Gives the message back at once; does not count as an attempt.
+   *
+   * @throws LeaseLostException if it is no longer held, or was settled before
+   */
+  public void release() {
+    settle(Outcome.release());
+  }
+
+  /**
+   * Moves the message to the dead letters.
+   *
+   * @param detail why, for whoever looks at it later
+   * @throws LeaseLostException if it is no longer held, or was settled before
+   */
+  public void deadLetter(String detail) {
+    settle(Outcome.deadLetter(detail));
+  }
+
+  /**
+   * Settles by an outcome.
+   *
+   * @throws LeaseLostException if it is no longer held, or was settled before
+   */
+  public void settle(Outcome outcome) {
+    settler.settleNow(this, Verdict.of(outcome));
+  }
+
+  /**
+   * Hides the message for longer, counted from now. Other messages of the same batch keep their
+   * time.
+   *
+   * @param visibilityTimeout 1 ms to 12 h
+   * @throws LeaseLostException if it is no longer held, or was settled before
+   */
+  public void extend(Duration visibilityTimeout) {
+    VisibilityTimeout.check("visibilityTimeout", visibilityTimeout);
+    if (settled.get()) {
+      throw leaseLost();
+    }
+    lease = settler.extend(this, visibilityTimeout);
+  }
+
+  Lease lease() {
+    return lease;
+  }
+
+  int deliveries() {
+    return deliveries;
+  }
+
+  long bytes() {
+    return row.message().payload().length;
+  }
+
+  /** Whoever gets true settles; nobody else may. */
+  boolean beginSettling() {
+    return settled.compareAndSet(false, true);
+  }
+
+  /** The settling came to nothing: it may be tried again. */
+  void settlingFailed() {
+    settled.set(false);
+  }
+
+  boolean isSettled() {
+    return settled.get();
+  }
+
+  LeaseLostException leaseLost() {
+    return new LeaseLostException(queue, id.value(), lease.id());
+  }
+
+  @Override
+  public String toString() {
+    return "Delivery[queue=%s, id=%s, attempt=%d]".formatted(queue, id, attempt());
+  }
+}

@@ -1,0 +1,185 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Notifications;
+import dev.trunkline.internal.loop.Loop;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What all queues of one process share: its identity, its hints and signals, and the loops that
+ * keep everything going. Thread-safe.
+ */
+final class Engine implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
+
+  private final Database database;
+  private final ConsumerIdentity consumer;
+  private final Signals signals = new Signals();
+  private final DueTime due = new DueTime();
+  private final DueTime expiry = new DueTime();
+  private final Announcer announcer;
+  private final Wakeups wakeups;
+  private final Settler settler;
+  private final LeaseReaper reaper;
+  private final List<Loop> loops = new ArrayList<>();
+  private final Notifications notifications;
+  private final boolean mayListen;
+  private final AtomicBoolean listening = new AtomicBoolean();
+  private final Set<Consumer> consumers = ConcurrentHashMap.newKeySet();
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  Engine(Database database, QueuesConfig config) {
+    this.database = database;
+    this.consumer = new ConsumerIdentity(database, config.heartbeatTimeout());
+    this.announcer = new Announcer(database, config.notifyMode());
+    this.wakeups = new Wakeups(signals, announcer, due);
+    this.settler = new Settler(database, wakeups, consumer);
+    this.reaper = new LeaseReaper(database, wakeups, expiry);
+    this.mayListen = config.notifyMode() != NotifyMode.OFF;
+    this.notifications =
+        new Notifications(database, Announcement.CHANNEL, this::announced, signals::wakeAll);
+    Loop scheduling = new Loop("scheduler", new Scheduler(database, wakeups, due));
+    Loop reaping = new Loop("reaper", reaper);
+    due.onBroughtForward(scheduling::wake);
+    expiry.onBroughtForward(reaping::wake);
+    Pulse.Listeners listeners = new Pulse.Listeners(signals, announcer, due, expiry);
+    loops.add(new Loop("pulse", new Pulse(database, consumer, listeners, config.pollInterval())));
+    loops.add(scheduling);
+    loops.add(reaping);
+    loops.add(new Loop("housekeeping", new Housekeeping(database)));
+  }
+
+  /** Registers the process and starts the loops. */
+  Engine start() {
+    consumer.register();
+    announcer.start();
+    loops.forEach(Loop::start);
+    return this;
+  }
+
+  Database database() {
+    return database;
+  }
+
+  ConsumerIdentity consumer() {
+    return consumer;
+  }
+
+  Signals signals() {
+    return signals;
+  }
+
+  Settler settler() {
+    return settler;
+  }
+
+  Wakeups wakeups() {
+    return wakeups;
+  }
+
+  Announcer announcer() {
+    return announcer;
+  }
+
+  DueTime expiry() {
+    return expiry;
+  }
+
+  /** Listening takes a connection: it begins with the first one who waits for messages. */
+  void listen() {
+    if (mayListen && listening.compareAndSet(false, true)) {
+      notifications.start();
+    }
+  }
+
+  Consumer consume(QueueRow queue, ConsumerConfig config, Handler handler) {
+    requireOpen();
+    Consumer started = new Consumer(this, queue, config, handler);
+    consumers.add(started);
+    listen();
+    return started.start();
+  }
+
+  void forget(Consumer closedConsumer) {
+    consumers.remove(closedConsumer);
+  }
+
+  void requireOpen() {
+    if (closed.get()) {
+      throw new IllegalStateException("this Trunkline is closed");
+    }
+  }
+
+  private void announced(String payload) {
+    for (Announcement announcement : Announcement.parse(payload)) {
+      if (announcement instanceof Announcement.Ready ready) {
+        signals.appeared(ready.queueId(), ready.runs());
+      } else if (announcement instanceof Announcement.Due dueSoon) {
+        due.in(dueSoon.millis());
+      }
+    }
+  }
+
+  /**
+   * Stops consumers, all at once, then the loops; gives back what this process still holds, and
+   * leaves. Idempotent. If the database cannot be reached, what is held is found by others through
+   * the missing heartbeat.
+   */
+  @Override
+  public void close() {
+    if (!closed.compareAndSet(false, true)) {
+      return;
+    }
+    boolean interrupted = closeConsumers();
+    interrupted |= Thread.interrupted();
+    loops.forEach(Loop::stop);
+    loops.forEach(Loop::close);
+    announcer.close();
+    if (listening.get()) {
+      notifications.close();
+    }
+    interrupted |= Thread.interrupted();
+    try {
+      reaper.releaseAllOf(consumer.id());
+      consumer.unregister();
+    } catch (dev.trunkline.error.DatabaseException e) {
+      LOG.warn("leaving without giving back what is held: {}", e.getMessage());
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /**
+   * In parallel: the slowest handler decides how long it takes, not their sum. Answers whether it
+   * was interrupted.
+   */
+  private boolean closeConsumers() {
+    List<Thread> closers = new ArrayList<>();
+    for (Consumer open : consumers) {
+      Thread closer = new Thread(open::close, "trunkline-" + open.queue() + "-closer");
+      closer.setDaemon(true);
+      closer.start();
+      closers.add(closer);
+    }
+    boolean interrupted = false;
+    for (Thread closer : closers) {
+      while (closer.isAlive()) {
+        try {
+          closer.join(Duration.ofHours(1).toMillis());
+        } catch (InterruptedException e) {
+          interrupted = true;
+          closers.forEach(Thread::interrupt);
+        }
+      }
+    }
+    return interrupted;
+  }
+}

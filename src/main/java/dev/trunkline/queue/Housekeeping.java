@@ -1,0 +1,69 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.loop.Step;
+import java.time.Duration;
+
+/**
+ * What has to be done now and then, by anybody: fold the tally, prune heartbeats, remove what late
+ * senders added to deleted queues. Runs in every process; row locks keep two from doing the same.
+ */
+final class Housekeeping implements Step {
+  private static final Duration BUSY = Duration.ofSeconds(1);
+  private static final Duration IDLE = Duration.ofMinutes(1);
+  private static final int FOLD_LIMIT = 20_000;
+
+  /** Fewer rows than this are not worth a fold. */
+  private static final int WORTH_ANOTHER = 200;
+
+  private final Database database;
+  private final ProbeBudget budget = new ProbeBudget(System::nanoTime);
+  private long foldFrom;
+  private long tidiedNanos = System.nanoTime() - IDLE.toNanos();
+
+  Housekeeping(Database database) {
+    this.database = database;
+  }
+
+  @Override
+  public Duration runOnce() {
+    boolean busy = fold();
+    if (System.nanoTime() - tidiedNanos >= IDLE.toNanos()) {
+      tidiedNanos = System.nanoTime();
+      database.run(ConsumerStore::pruneHeartbeats);
+      removeLeftovers();
+    }
+    return busy ? BUSY : IDLE;
+  }
+
+  /** Folds what was added since the last time. Answers whether there was much. */
+  boolean fold() {
+    long rows = 0;
+    TallyStore.Folded folded;
+    do {
+      boolean everything = budget.allows();
+      long from = everything ? 0 : foldFrom;
+      long begin = System.nanoTime();
+      folded = database.run(session -> TallyStore.fold(session, from, FOLD_LIMIT));
+      if (everything) {
+        budget.spent(Duration.ofNanos(System.nanoTime() - begin));
+      }
+      if (folded.rows() > 0) {
+        foldFrom = folded.first();
+      }
+      rows += folded.rows();
+    } while (folded.rows() == FOLD_LIMIT);
+    return rows > WORTH_ANOTHER;
+  }
+
+  private void removeLeftovers() {
+    for (int queueId : database.run(QueueStore::deleted)) {
+      new Purge(database, queueId).everything();
+      database.run(
+          session -> {
+            QueueStore.forget(session, queueId);
+            return true;
+          });
+    }
+  }
+}

@@ -1,0 +1,93 @@
+package dev.trunkline.queue;
+
+import java.time.Duration;
+import java.util.Collection;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A lease as the process that holds it sees it: the token, and which of its messages are not
+ * settled yet. Thread-safe.
+ *
+ * <p>Whether the lease is still held is for the database to say; {@link #isLost} only remembers
+ * what it said last.
+ */
+final class Lease {
+  private final long id;
+  private final int queueId;
+  private final Duration hiddenFor;
+  private final long claimedNanos = System.nanoTime();
+  private final Set<Long> open = ConcurrentHashMap.newKeySet();
+  private volatile long renewedNanos = claimedNanos;
+  private volatile boolean lost;
+  private volatile @Nullable Renewals renewals;
+
+  Lease(long id, int queueId, Duration hiddenFor, Collection<Long> messageIds) {
+    this.id = id;
+    this.queueId = queueId;
+    this.hiddenFor = hiddenFor;
+    open.addAll(messageIds);
+  }
+
+  long id() {
+    return id;
+  }
+
+  int queueId() {
+    return queueId;
+  }
+
+  /** The visibility timeout it was claimed with. */
+  Duration hiddenFor() {
+    return hiddenFor;
+  }
+
+  /** Messages that have not been settled. */
+  Set<Long> open() {
+    return open;
+  }
+
+  void settled(Collection<Long> messageIds) {
+    open.removeAll(messageIds);
+  }
+
+  void lose() {
+    lost = true;
+    open.clear();
+  }
+
+  boolean isLost() {
+    return lost;
+  }
+
+  /** Nothing is left to renew or to settle. */
+  boolean isOver() {
+    return lost || open.isEmpty();
+  }
+
+  void renewed() {
+    renewedNanos = System.nanoTime();
+  }
+
+  /**
+   * Who renews this lease, if anybody does; a message that is given a lease of its own is renewed
+   * by the same.
+   */
+  Optional<Renewals> renewals() {
+    return Optional.ofNullable(renewals);
+  }
+
+  void renewedBy(Renewals renewals) {
+    this.renewals = renewals;
+  }
+
+  Duration age() {
+    return Duration.ofNanos(System.nanoTime() - claimedNanos);
+  }
+
+  Duration sinceRenewed() {
+    return Duration.ofNanos(System.nanoTime() - renewedNanos);
+  }
+}

@@ -1,0 +1,57 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.internal.db.Database;
+
+/**
+ * Empties a queue: ready, scheduled and in flight, in steps, round and round until a round finds
+ * nothing.
+ */
+final class Purge {
+  /** Runs, leases or scheduled messages per step. */
+  private static final int STEP = 500;
+
+  private final Database database;
+  private final int queueId;
+
+  Purge(Database database, int queueId) {
+    this.database = database;
+    this.queueId = queueId;
+  }
+
+  /**
+   * What is there now; messages that are sent while it runs stay. Answers how many were removed.
+   */
+  long run() {
+    return upTo(database.run(PurgeStore::newestId));
+  }
+
+  /** Everything, for a queue that has been deleted. */
+  long everything() {
+    return upTo(Long.MAX_VALUE);
+  }
+
+  private long upTo(long newest) {
+    long all = 0;
+    long round;
+    do {
+      // A message moves from ready to lease and back through scheduled: in this order few slip
+      // through a round.
+      round =
+          steps(session -> PurgeStore.ready(session, queueId, newest, STEP))
+              + steps(session -> PurgeStore.inFlight(session, queueId, newest, STEP))
+              + steps(session -> PurgeStore.scheduled(session, queueId, newest, STEP));
+      all += round;
+    } while (round > 0);
+    return all;
+  }
+
+  private long steps(dev.trunkline.internal.db.Work<Long> step) {
+    long all = 0;
+    long removed;
+    do {
+      removed = database.run(step);
+      all += removed;
+    } while (removed > 0);
+    return all;
+  }
+}

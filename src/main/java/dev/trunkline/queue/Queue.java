@@ -1,0 +1,278 @@
+package dev.trunkline.queue;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.trunkline.deadletter.DeadLetters;
+import dev.trunkline.error.DatabaseException;
+import dev.trunkline.error.LeaseLostException;
+import dev.trunkline.error.PayloadTooLargeException;
+import dev.trunkline.error.QueueNotFoundException;
+import dev.trunkline.message.Message;
+import dev.trunkline.message.MessageId;
+import java.sql.Connection;
+import java.util.Collection;
+import java.util.List;
+import org.jdbi.v3.core.Handle;
+
+/**
+ * A point-to-point queue: each message goes to one consumer at a time, until one has handled it.
+ * Thread-safe.
+ *
+ * <p>All methods throw {@link QueueNotFoundException} if the queue has been deleted, {@link
+ * DatabaseException} if the database cannot be reached, and {@link IllegalArgumentException} for
+ * arguments out of range.
+ */
+public final class Queue {
+  private static final int MAX_PEEK = 1000;
+
+  private final Engine engine;
+  private final QueueRow row;
+  private final Sender sender;
+  private final Receiver receiver;
+
+  Queue(Engine engine, QueueRow row) {
+    this.engine = engine;
+    this.row = row;
+    this.sender = new Sender(row);
+    this.receiver = new Receiver(engine, row);
+  }
+
+  /** The name. */
+  public String name() {
+    return row.name();
+  }
+
+  /** The configuration, as it was when this object was made. */
+  public QueueConfig config() {
+    return row.config();
+  }
+
+  /**
+   * Sends a message in a transaction of its own; it is on disk when this returns.
+   *
+   * @return the id it was given
+   * @throws PayloadTooLargeException if the payload is over the queue's limit; nothing was sent
+   */
+  public MessageId send(Message message) {
+    return sendAll(List.of(message)).get(0);
+  }
+
+  /**
+   * Sends messages in one transaction of its own, all or none; they are on disk when this returns.
+   * Any number: they are stored in batches, so the memory needed is that of the messages
+   * themselves.
+   *
+   * @return the ids in the order of the messages
+   * @throws PayloadTooLargeException if a payload is over the queue's limit; nothing was sent
+   */
+  public List<MessageId> sendAll(Iterable<Message> messages) {
+    engine.requireOpen();
+    requireNonNull(messages, "messages");
+    Sender.Sent sent =
+        isOneBatch(messages)
+            ? engine.database().run(session -> sender.send(session, messages))
+            : engine.database().inTransaction(session -> sender.send(session, messages));
+    engine.wakeups().ready(row.id(), sent.ready());
+    sent.soonestMs().ifPresent(engine.wakeups()::dueIn);
+    return sent.ids();
+  }
+
+  /**
+   * Sends a message as part of the caller's transaction: it exists if and when that commits. The
+   * connection is neither committed, rolled back nor closed; in auto-commit mode the message is
+   * committed at once.
+   *
+   * @return the id it was given
+   * @throws PayloadTooLargeException if the payload is over the queue's limit; nothing was sent,
+   *     the transaction lives
+   */
+  public MessageId send(Connection connection, Message message) {
+    return sendAll(connection, List.of(message)).get(0);
+  }
+
+  /**
+   * Sends messages as part of the caller's transaction: they exist if and when that commits.
+   *
+   * @return the ids in the order of the messages
+   * @throws PayloadTooLargeException if a payload is over the queue's limit; what was stored before
+   *     it goes when the transaction is rolled back
+   */
+  public List<MessageId> sendAll(Connection connection, Iterable<Message> messages) {
+    engine.requireOpen();
+    requireNonNull(messages, "messages");
+    return engine
+        .database()
+        .on(
+            connection,
+            session -> {
+              Sender.Sent sent = sender.send(session, messages);
+              engine.announcer().inCallersTransaction(session, row.id(), sent);
+              engine.signals().expect(row.id());
+              return sent.ids();
+            });
+  }
+
+  /** Like {@link #send(Connection, Message)}, with the connection of a Jdbi handle. */
+  public MessageId send(Handle handle, Message message) {
+    return send(handle.getConnection(), message);
+  }
+
+  /** Like {@link #sendAll(Connection, Iterable)}, with the connection of a Jdbi handle. */
+  public List<MessageId> sendAll(Handle handle, Iterable<Message> messages) {
+    return sendAll(handle.getConnection(), messages);
+  }
+
+  /**
+   * Receives up to so many messages without waiting.
+   *
+   * @param maxMessages 1 to 10,000
+   */
+  public List<Delivery> receive(int maxMessages) {
+    return receive(ReceiveOptions.defaults().withMaxMessages(maxMessages));
+  }
+
+  /**
+   * Receives messages: hidden from other consumers until they are settled or their visibility
+   * timeout is over. Pulled deliveries are not renewed by themselves; see {@link Delivery#extend}.
+   *
+   * @return highest priority first, then in the order of sending; fewer than asked for, or none, if
+   *     there are no more, if others are claiming the same ones at this moment, or if the thread is
+   *     interrupted while it waits
+   */
+  public List<Delivery> receive(ReceiveOptions options) {
+    engine.requireOpen();
+    return receiver.receive(requireNonNull(options, "options"));
+  }
+
+  /**
+   * Acknowledges deliveries of this queue together: one statement for whole batches, whatever their
+   * number.
+   *
+   * @throws LeaseLostException for the first that was no longer held, after all others have been
+   *     acknowledged
+   */
+  public void ackAll(Collection<Delivery> deliveries) {
+    engine
+        .settler()
+        .settleNow(
+            deliveries.stream()
+                .map(delivery -> new Settlement(delivery, Verdict.of(Outcome.ack())))
+                .toList());
+  }
+
+  /** Consumes with the default configuration; see {@link #consume(ConsumerConfig, Handler)}. */
+  public Consumer consume(Handler handler) {
+    return consume(ConsumerConfig.defaults(), handler);
+  }
+
+  /**
+   * Hands messages to a handler, at least once each, until the consumer or the Trunkline is closed.
+   * Any number of consumers in any number of processes share the queue.
+   */
+  public Consumer consume(ConsumerConfig config, Handler handler) {
+    return engine.consume(
+        row, requireNonNull(config, "config"), requireNonNull(handler, "handler"));
+  }
+
+  /**
+   * Looks at ready messages, in the order of delivery, without touching them.
+   *
+   * @param limit 1 to 1,000
+   */
+  public List<PeekedMessage> peek(int limit) {
+    return peek(MessageState.READY, limit);
+  }
+
+  /**
+   * Looks at messages in a state, next ones first, without touching them.
+   *
+   * @param limit 1 to 1,000
+   */
+  public List<PeekedMessage> peek(MessageState state, int limit) {
+    requireNonNull(state, "state");
+    if (limit < 1 || limit > MAX_PEEK) {
+      throw new IllegalArgumentException("limit must be between 1 and 1000: " + limit);
+    }
+    return engine.database().run(session -> PeekStore.peek(session, row.id(), state, limit));
+  }
+
+  /**
+   * How many messages are in each state, and how old the oldest is; reads a few rows, whatever the
+   * backlog.
+   */
+  public QueueStats stats() {
+    short[] priorities = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    return engine
+        .database()
+        .run(session -> TallyStore.stats(session, row.id(), 0, priorities, new long[10]))
+        .stream()
+        .findFirst()
+        .orElseThrow(() -> new QueueNotFoundException(row.name()));
+  }
+
+  /** The dead letters of this queue. */
+  public DeadLetters deadLetters() {
+    return new DeadLetters(engine.database(), row.name(), () -> engine.signals().expect(row.id()));
+  }
+
+  /**
+   * Removes all that is ready, scheduled or in flight now, for good; dead letters stay. Who settles
+   * a delivery that was in flight is told that its lease is lost. What is sent while this runs
+   * stays.
+   *
+   * @return how many messages were removed
+   */
+  public long purge() {
+    return new Purge(engine.database(), row.id()).run();
+  }
+
+  /**
+   * Pauses delivery, in all processes and until {@link #resume}: nothing more is claimed once this
+   * returns. Messages can be sent, and what is in flight can be settled.
+   */
+  public void pause() {
+    setPaused(true);
+  }
+
+  /** Resumes delivery. */
+  public void resume() {
+    setPaused(false);
+    engine.signals().expect(row.id());
+  }
+
+  /**
+   * Deletes the queue and its messages; its dead letters stay, and belong to whatever queue is
+   * declared under the name next. The name is free at once.
+   */
+  public void delete() {
+    if (!engine.database().run(session -> QueueStore.delete(session, row.id()))) {
+      throw new QueueNotFoundException(row.name());
+    }
+    new Purge(engine.database(), row.id()).everything();
+  }
+
+  private void setPaused(boolean paused) {
+    if (!engine.database().run(session -> QueueStore.pause(session, row.id(), paused))) {
+      throw new QueueNotFoundException(row.name());
+    }
+  }
+
+  /** One statement needs no transaction around it: that saves two round trips. */
+  private static boolean isOneBatch(Iterable<Message> messages) {
+    if (!(messages instanceof Collection<Message> collection) || collection.size() > 100) {
+      return false;
+    }
+    long bytes = 0;
+    boolean anyScheduled = false;
+    for (Message message : collection) {
+      bytes += message.payload().length;
+      anyScheduled |= message.delay().isPresent() || message.deliverAt().isPresent();
+    }
+    return bytes <= OutgoingBatch.MAX_BYTES && (!anyScheduled || collection.size() == 1);
+  }
+
+  @Override
+  public String toString() {
+    return "Queue[" + row.name() + "]";
+  }
+}

@@ -1,0 +1,71 @@
+package dev.trunkline.queue;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.trunkline.retry.RetryPolicy;
+import java.time.Duration;
+
+/**
+ * What all processes agree on about a queue; kept in {@code trunkline.queue}. Immutable and
+ * thread-safe.
+ *
+ * @param visibilityTimeout how long a delivery is hidden from other consumers unless it is settled
+ *     or extended: 1 ms to 12 h, default 30 s
+ * @param retryPolicy when failed and lost deliveries are tried again and given up, default {@link
+ *     RetryPolicy#defaults()}
+ * @param maxPayloadBytes the largest payload accepted: 1 byte to 256 MiB, default 1 MiB
+ */
+public record QueueConfig(
+    Duration visibilityTimeout, RetryPolicy retryPolicy, int maxPayloadBytes) {
+
+  /** Default of {@link #visibilityTimeout}. */
+  public static final Duration DEFAULT_VISIBILITY_TIMEOUT = Duration.ofSeconds(30);
+
+  /** Default of {@link #maxPayloadBytes}. */
+  public static final int DEFAULT_MAX_PAYLOAD_BYTES = 1024 * 1024;
+
+  private static final int LARGEST_MAX_PAYLOAD_BYTES = 256 * 1024 * 1024;
+
+  /**
+   * Checks the values.
+   *
+   * @throws IllegalArgumentException naming the argument that is out of range, and its value
+   */
+  public QueueConfig {
+    VisibilityTimeout.check("visibilityTimeout", visibilityTimeout);
+    requireNonNull(retryPolicy, "retryPolicy");
+    if (maxPayloadBytes < 1 || maxPayloadBytes > LARGEST_MAX_PAYLOAD_BYTES) {
+      throw new IllegalArgumentException(
+          "maxPayloadBytes must be between 1 and 268435456: " + maxPayloadBytes);
+    }
+  }
+
+  /** 30 s visibility timeout, five deliveries with exponential back-off, payloads up to 1 MiB. */
+  public static QueueConfig defaults() {
+    return new QueueConfig(
+        DEFAULT_VISIBILITY_TIMEOUT, RetryPolicy.defaults(), DEFAULT_MAX_PAYLOAD_BYTES);
+  }
+
+  /** This configuration with another visibility timeout. */
+  public QueueConfig withVisibilityTimeout(Duration visibilityTimeout) {
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes);
+  }
+
+  /** This configuration with another retry policy. */
+  public QueueConfig withRetryPolicy(RetryPolicy retryPolicy) {
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes);
+  }
+
+  /**
+   * This configuration with another limit on failed or lost deliveries; see {@link
+   * RetryPolicy#maxDeliveries}.
+   */
+  public QueueConfig withMaxDeliveries(int maxDeliveries) {
+    return withRetryPolicy(retryPolicy.withMaxDeliveries(maxDeliveries));
+  }
+
+  /** This configuration with another size limit. */
+  public QueueConfig withMaxPayloadBytes(int maxPayloadBytes) {
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes);
+  }
+}

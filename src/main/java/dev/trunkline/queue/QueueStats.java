@@ -1,0 +1,46 @@
+package dev.trunkline.queue;
+
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.Optional;
+
+/**
+ * How many messages are in each state of a queue, exact at one moment and read without counting
+ * them.
+ *
+ * @param ready may be claimed now
+ * @param inFlight claimed and not settled
+ * @param scheduled wait for their time: delayed or backing off
+ * @param dead dead letters
+ * @param sent messages ever sent
+ * @param acked messages ever acknowledged
+ * @param oldestReady how long ago the message at the head of the line was sent; empty if none is
+ *     ready
+ * @param paused whether delivery is paused
+ */
+public record QueueStats(
+    long ready,
+    long inFlight,
+    long scheduled,
+    long dead,
+    long sent,
+    long acked,
+    Optional<Duration> oldestReady,
+    boolean paused) {
+
+  static QueueStats of(ResultSet row) throws SQLException {
+    long oldestMs = row.getLong("oldest_ready_ms");
+    Optional<Duration> oldest =
+        row.wasNull() ? Optional.empty() : Optional.of(Duration.ofMillis(Math.max(0, oldestMs)));
+    return new QueueStats(
+        row.getLong("ready"),
+        row.getLong("in_flight"),
+        row.getLong("scheduled"),
+        row.getLong("dead"),
+        row.getLong("sent"),
+        row.getLong("acked"),
+        oldest,
+        row.getBoolean("paused"));
+  }
+}

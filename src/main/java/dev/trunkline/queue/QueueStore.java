@@ -1,0 +1,206 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.internal.db.Session;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * Statements on {@code trunkline.queue}: declare, find, alter, pause, delete. None of them is hot.
+ */
+final class QueueStore {
+  private QueueStore() {}
+
+  /**
+   * Inserts the queue unless its name is taken; the partial unique index on living names decides
+   * between two processes. Dead letters of an earlier queue of that name are counted as this one's.
+   */
+  private static final String DECLARE =
+      """
+      WITH declared AS (
+        INSERT INTO trunkline.queue (
+          name, visibility_timeout, max_deliveries, retry_initial_delay, retry_max_delay, retry_multiplier,
+          retry_jitter, max_payload_bytes)
+        VALUES (
+          :name,
+          :visibilityTimeoutMs * interval '1 millisecond',
+          :maxDeliveries,
+          :retryInitialDelayMs * interval '1 millisecond',
+          :retryMaxDelayMs * interval '1 millisecond',
+          :retryMultiplier,
+          :retryJitter,
+          :maxPayloadBytes)
+        ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING
+        RETURNING id
+      ), counted AS (
+        INSERT INTO trunkline.tally (queue_id, dead)
+        SELECT declared.id, count(*)
+        FROM declared
+        JOIN trunkline.dead_letter ON dead_letter.queue = :name
+        GROUP BY declared.id
+      )
+      SELECT id FROM declared
+      """;
+
+  private static final String FIND =
+      """
+      SELECT
+        id,
+        name,
+        (extract(epoch FROM visibility_timeout) * 1000)::bigint AS visibility_timeout_ms,
+        max_deliveries,
+        (extract(epoch FROM retry_initial_delay) * 1000)::bigint AS retry_initial_delay_ms,
+        (extract(epoch FROM retry_max_delay) * 1000)::bigint AS retry_max_delay_ms,
+        retry_multiplier,
+        retry_jitter,
+        max_payload_bytes,
+        paused
+      FROM trunkline.queue
+      WHERE name = :name AND deleted_at IS NULL
+      """;
+
+  /**
+   * By id, for the maintenance: it handles queues that this process never declared, and deleted
+   * ones.
+   */
+  private static final String FIND_BY_ID =
+      """
+      SELECT
+        id,
+        name,
+        (extract(epoch FROM visibility_timeout) * 1000)::bigint AS visibility_timeout_ms,
+        max_deliveries,
+        (extract(epoch FROM retry_initial_delay) * 1000)::bigint AS retry_initial_delay_ms,
+        (extract(epoch FROM retry_max_delay) * 1000)::bigint AS retry_max_delay_ms,
+        retry_multiplier,
+        retry_jitter,
+        max_payload_bytes,
+        paused
+      FROM trunkline.queue
+      WHERE id = :id
+      """;
+
+  private static final String NAMES =
+      """
+      SELECT name
+      FROM trunkline.queue
+      WHERE deleted_at IS NULL
+      ORDER BY name
+      """;
+
+  private static final String ALTER =
+      """
+      UPDATE trunkline.queue
+      SET
+        visibility_timeout = :visibilityTimeoutMs * interval '1 millisecond',
+        max_deliveries = :maxDeliveries,
+        retry_initial_delay = :retryInitialDelayMs * interval '1 millisecond',
+        retry_max_delay = :retryMaxDelayMs * interval '1 millisecond',
+        retry_multiplier = :retryMultiplier,
+        retry_jitter = :retryJitter,
+        max_payload_bytes = :maxPayloadBytes
+      WHERE name = :name AND deleted_at IS NULL
+      RETURNING id
+      """;
+
+  /** Claims read the flag in the same statement: after this commits, nothing more is delivered. */
+  private static final String PAUSE =
+      """
+      UPDATE trunkline.queue
+      SET paused = :paused
+      WHERE id = :id AND deleted_at IS NULL
+      RETURNING id
+      """;
+
+  /**
+   * Frees the name at once; the row stays until the maintenance has removed what late senders add.
+   */
+  private static final String DELETE =
+      """
+      UPDATE trunkline.queue
+      SET deleted_at = now()
+      WHERE id = :id AND deleted_at IS NULL
+      RETURNING id
+      """;
+
+  /**
+   * Queues deleted so recently that a sender's transaction from before may still be open somewhere.
+   */
+  private static final String DELETED =
+      """
+      SELECT id
+      FROM trunkline.queue
+      WHERE deleted_at IS NOT NULL
+      ORDER BY deleted_at
+      LIMIT 100
+      """;
+
+  /** After a day the tombstone goes, if nothing was left to remove. */
+  private static final String FORGET =
+      """
+      WITH forgotten AS (
+        DELETE FROM trunkline.queue
+        WHERE id = :id AND deleted_at < now() - interval '1 day'
+        RETURNING id
+      ), counts AS (
+        DELETE FROM trunkline.tally
+        WHERE queue_id = ANY (ARRAY(SELECT id FROM forgotten))
+      )
+      SELECT id FROM forgotten
+      """;
+
+  static boolean declare(Session session, QueueName name, QueueConfig config) {
+    return !bound(session.statement(DECLARE), name, config).list(row -> row.getInt(1)).isEmpty();
+  }
+
+  static boolean alter(Session session, QueueName name, QueueConfig config) {
+    return !bound(session.statement(ALTER), name, config).list(row -> row.getInt(1)).isEmpty();
+  }
+
+  static Optional<QueueRow> find(Session session, QueueName name) {
+    return session.statement(FIND).bind("name", name.value()).list(QueueRow::of).stream()
+        .findFirst();
+  }
+
+  static Optional<QueueRow> find(Session session, int id) {
+    return session.statement(FIND_BY_ID).bind("id", id).list(QueueRow::of).stream().findFirst();
+  }
+
+  static List<String> names(Session session) {
+    return session.statement(NAMES).list(row -> row.getString(1));
+  }
+
+  static boolean pause(Session session, int id, boolean paused) {
+    return !session
+        .statement(PAUSE)
+        .bind("id", id)
+        .bind("paused", paused)
+        .list(row -> row.getInt(1))
+        .isEmpty();
+  }
+
+  static boolean delete(Session session, int id) {
+    return !session.statement(DELETE).bind("id", id).list(row -> row.getInt(1)).isEmpty();
+  }
+
+  static List<Integer> deleted(Session session) {
+    return session.statement(DELETED).list(row -> row.getInt(1));
+  }
+
+  static void forget(Session session, int id) {
+    session.statement(FORGET).bind("id", id).run();
+  }
+
+  private static Session.Rows bound(Session.Rows statement, QueueName name, QueueConfig config) {
+    OptionalInt limit = config.retryPolicy().limit();
+    return statement
+        .bind("name", name.value())
+        .bind("visibilityTimeoutMs", config.visibilityTimeout().toMillis())
+        .bind("maxDeliveries", limit.isPresent() ? (Integer) limit.getAsInt() : null)
+        .bind("retryInitialDelayMs", config.retryPolicy().initialDelay().toMillis())
+        .bind("retryMaxDelayMs", config.retryPolicy().maxDelay().toMillis())
+        .bind("retryMultiplier", config.retryPolicy().multiplier())
+        .bind("retryJitter", config.retryPolicy().jitter().name())
+        .bind("maxPayloadBytes", config.maxPayloadBytes());
+  }
+}

@@ -1,0 +1,93 @@
+package dev.trunkline.queue;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.trunkline.error.QueueConfigMismatchException;
+import dev.trunkline.error.QueueNotFoundException;
+import dev.trunkline.internal.db.Database;
+import java.util.List;
+
+/**
+ * The queues of one process: declare, find, alter. Thread-safe. Users reach it through {@code
+ * Trunkline}.
+ */
+public final class Queues implements AutoCloseable {
+  private final Engine engine;
+
+  private Queues(Engine engine) {
+    this.engine = engine;
+  }
+
+  /** Registers this process and starts what runs in the background. For the library. */
+  public static Queues open(Database database, QueuesConfig config) {
+    return new Queues(new Engine(database, config).start());
+  }
+
+  /**
+   * Finds a queue that has been declared.
+   *
+   * @throws IllegalArgumentException if the name is not valid
+   * @throws QueueNotFoundException if there is none
+   */
+  public Queue get(String name) {
+    engine.requireOpen();
+    return new Queue(engine, find(new QueueName(name)));
+  }
+
+  /**
+   * Declares a queue: makes it if it is not there, and finds it if it is there with this
+   * configuration.
+   *
+   * @throws IllegalArgumentException if the name is not valid
+   * @throws QueueConfigMismatchException if it is there with another configuration
+   */
+  public Queue declare(String name, QueueConfig config) {
+    engine.requireOpen();
+    requireNonNull(config, "config");
+    QueueName valid = new QueueName(name);
+    engine.database().run(session -> QueueStore.declare(session, valid, config));
+    QueueRow row = find(valid);
+    if (!row.config().equals(config)) {
+      throw new QueueConfigMismatchException(name, row.config(), config);
+    }
+    return new Queue(engine, row);
+  }
+
+  /**
+   * Declares a queue and gives it this configuration if it has another one. Limits and delays are
+   * obeyed by every process at once, the payload limit when a process next declares or finds the
+   * queue.
+   *
+   * @throws IllegalArgumentException if the name is not valid
+   */
+  public Queue alter(String name, QueueConfig config) {
+    engine.requireOpen();
+    requireNonNull(config, "config");
+    QueueName valid = new QueueName(name);
+    engine.database().run(session -> QueueStore.declare(session, valid, config));
+    engine.database().run(session -> QueueStore.alter(session, valid, config));
+    return new Queue(engine, find(valid));
+  }
+
+  /** The names of all queues, sorted. */
+  public List<String> names() {
+    engine.requireOpen();
+    return engine.database().run(QueueStore::names);
+  }
+
+  private QueueRow find(QueueName name) {
+    return engine
+        .database()
+        .run(session -> QueueStore.find(session, name))
+        .orElseThrow(() -> new QueueNotFoundException(name.value()));
+  }
+
+  /**
+   * Closes all consumers and stops what runs in the background; see {@link Consumer#close()}.
+   * Idempotent.
+   */
+  @Override
+  public void close() {
+    engine.close();
+  }
+}

@@ -1,0 +1,90 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.internal.loop.IdleBackoff;
+import dev.trunkline.internal.loop.Wakeup;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Pulls: claims now, or as soon as there is something. Thread-safe. */
+final class Receiver {
+  private static final Duration FIRST_WAIT = Duration.ofMillis(5);
+  private static final Duration LAST_WAIT = Duration.ofSeconds(1);
+
+  /**
+   * Looks that follow an empty one without waiting for it: another claimer may have had a run
+   * locked for a moment.
+   */
+  private static final int QUICK_LOOKS = 3;
+
+  private static final Duration BETWEEN_QUICK_LOOKS = Duration.ofMillis(2);
+
+  private final Engine engine;
+  private final int queueId;
+  private final Claimer claimer;
+
+  Receiver(Engine engine, QueueRow queue) {
+    this.engine = engine;
+    this.queueId = queue.id();
+    this.claimer = new Claimer(engine, queue);
+  }
+
+  /** Claims until there is something, the wait is over, or the thread is interrupted. */
+  List<Delivery> receive(ReceiveOptions options) {
+    Wakeup wakeup = new Wakeup();
+    List<Delivery> deliveries = claimAll(options);
+    if (!deliveries.isEmpty()) {
+      return deliveries;
+    }
+    Signals.Subscription subscription = engine.signals().subscribe(queueId, wakeup::signal);
+    try {
+      engine.listen();
+      long end = System.nanoTime() + options.maxWait().toNanos();
+      IdleBackoff idle = new IdleBackoff(FIRST_WAIT, LAST_WAIT);
+      for (int look = 0; ; look++) {
+        Duration left = Duration.ofNanos(end - System.nanoTime());
+        Duration pause = look < QUICK_LOOKS ? BETWEEN_QUICK_LOOKS : shorter(idle.next(), left);
+        if (look >= QUICK_LOOKS && (left.isNegative() || left.isZero())) {
+          return List.of();
+        }
+        if (wakeup.await(pause)) {
+          idle.reset();
+        }
+        deliveries = claimAll(options);
+        if (!deliveries.isEmpty()) {
+          return deliveries;
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return List.of();
+    } finally {
+      subscription.close();
+    }
+  }
+
+  /** As many as asked for, if they are there: a claim may come back with less than there is. */
+  private List<Delivery> claimAll(ReceiveOptions options) {
+    List<Delivery> all = new ArrayList<>();
+    long bytes = 0;
+    while (true) {
+      Claimer.Claim claim =
+          claimer.claim(
+              Math.min(options.maxMessages() - all.size(), Claimer.MAX_MESSAGES),
+              Math.max(1, options.maxBytes() - bytes),
+              options.visibilityTimeout());
+      all.addAll(claim.deliveries());
+      for (Delivery delivery : claim.deliveries()) {
+        bytes += delivery.bytes();
+      }
+      boolean enough = all.size() >= options.maxMessages() || bytes >= options.maxBytes();
+      if (enough || claim.exhausted() || claim.deliveries().isEmpty()) {
+        return all;
+      }
+    }
+  }
+
+  private static Duration shorter(Duration a, Duration b) {
+    return a.compareTo(b) < 0 ? a : b;
+  }
+}

@@ -1,0 +1,106 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.internal.db.Session;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
+
+/** From scheduled to ready, when the time has come. */
+final class ScheduleStore {
+  private ScheduleStore() {}
+
+  /**
+   * Moves due messages to ready, those due first in front, in runs of up to 32 small ones. Locks
+   * the rows it moves and skips those another process is moving. Unless everything is to be looked
+   * at it begins ten seconds back, so that the dead entries of what was moved long ago are not
+   * walked.
+   */
+  private static final String PROMOTE =
+      """
+      WITH due AS (
+        DELETE FROM trunkline.scheduled
+        WHERE ctid = ANY (ARRAY(
+          SELECT ctid
+          FROM trunkline.scheduled
+          WHERE due_at >= CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END
+            AND due_at <= coalesce(:now, clock_timestamp())
+          ORDER BY due_at, id
+          LIMIT :limit
+          FOR UPDATE SKIP LOCKED))
+        RETURNING id, due_at, queue_id, bytes, priority, deliveries, acquired
+      ), numbered AS (
+        SELECT
+          due.*,
+          CASE
+            WHEN bytes > 8192 THEN -id
+            ELSE (row_number() OVER (PARTITION BY queue_id, priority, bytes > 8192 ORDER BY due_at, id) - 1) / 32
+          END AS run
+        FROM due
+      ), runs AS (
+        SELECT
+          queue_id,
+          priority,
+          sum(bytes) AS bytes,
+          array_agg(id ORDER BY due_at, id) AS ids,
+          array_agg(deliveries ORDER BY due_at, id) AS deliveries,
+          array_agg(acquired ORDER BY due_at, id) AS acquired
+        FROM numbered
+        GROUP BY queue_id, priority, run
+        ORDER BY min(due_at), min(id)
+      ), readied AS (
+        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
+        SELECT nextval('trunkline.message_id_seq'), queue_id, bytes, priority, ids, deliveries, acquired
+        FROM runs
+        RETURNING queue_id, priority, seq, cardinality(ids) AS messages
+      ), counted AS (
+        INSERT INTO trunkline.tally (queue_id, scheduled, ready)
+        SELECT queue_id, -count(*), count(*)
+        FROM due
+        GROUP BY queue_id
+      )
+      SELECT queue_id, priority, min(seq) AS first, max(seq) AS last, sum(messages) AS messages
+      FROM readied
+      GROUP BY queue_id, priority
+      """;
+
+  /** How long until the next message is due. */
+  private static final String NEXT_DUE =
+      """
+      SELECT (extract(epoch FROM due_at - clock_timestamp()) * 1000)::bigint AS due_in_ms
+      FROM trunkline.scheduled
+      WHERE due_at >= CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END
+      ORDER BY due_at
+      LIMIT 1
+      """;
+
+  /** Messages of one queue and priority that became ready. */
+  record Promoted(int queueId, Lanes.Announced runs, long messages) {}
+
+  static OptionalLong nextDueInMs(Session session, boolean everything) {
+    return session
+        .relaxed(NEXT_DUE)
+        .bind("everything", everything)
+        .list(row -> row.getLong(1))
+        .stream()
+        .mapToLong(Long::longValue)
+        .findFirst();
+  }
+
+  static List<Promoted> promote(
+      Session session, boolean everything, @Nullable Instant now, int limit) {
+    return session
+        .relaxed(PROMOTE)
+        .bind("everything", everything)
+        .bind("now", now == null ? null : now.atOffset(ZoneOffset.UTC))
+        .bind("limit", limit)
+        .list(
+            row ->
+                new Promoted(
+                    row.getInt("queue_id"),
+                    new Lanes.Announced(
+                        row.getInt("priority"), row.getLong("first"), row.getLong("last")),
+                    row.getLong("messages")));
+  }
+}

@@ -1,0 +1,138 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.error.PayloadTooLargeException;
+import dev.trunkline.error.QueueNotFoundException;
+import dev.trunkline.internal.db.Session;
+import dev.trunkline.message.Message;
+import dev.trunkline.message.MessageId;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Sends messages of any number by statements of bounded size. Thread-safe; the transaction around
+ * it makes it atomic.
+ */
+final class Sender {
+  private final QueueRow queue;
+
+  Sender(QueueRow queue) {
+    this.queue = queue;
+  }
+
+  /**
+   * What became of a send, for waking those who wait for it.
+   *
+   * @param ids in the order of the messages
+   * @param ready the places in line of what is ready, per priority
+   * @param soonestMs when the first scheduled message is due, in milliseconds from now
+   */
+  record Sent(List<MessageId> ids, List<Lanes.Announced> ready, Optional<Long> soonestMs) {}
+
+  /**
+   * Stores the messages.
+   *
+   * @throws PayloadTooLargeException before anything of the batch in question is stored; the
+   *     transaction has to end
+   * @throws QueueNotFoundException if the queue has been deleted
+   */
+  Sent send(Session session, Iterable<Message> messages) {
+    Collector collector = new Collector(session);
+    int position = 0;
+    for (Message message : messages) {
+      collector.add(message, position++);
+    }
+    return collector.finish(position);
+  }
+
+  private final class Collector {
+    private final Session session;
+    private final List<Long> ids = new ArrayList<>();
+    private final long[] first = new long[Message.HIGHEST_PRIORITY + 1];
+    private final long[] last = new long[Message.HIGHEST_PRIORITY + 1];
+    private long soonestMs = Long.MAX_VALUE;
+    private OutgoingBatch immediate = new OutgoingBatch(false);
+    private OutgoingBatch delayed = new OutgoingBatch(true);
+
+    Collector(Session session) {
+      this.session = session;
+    }
+
+    void add(Message message, int position) {
+      int size = message.payload().length;
+      if (size > queue.config().maxPayloadBytes()) {
+        throw new PayloadTooLargeException(queue.name(), size, queue.config().maxPayloadBytes());
+      }
+      if (isScheduled(message)) {
+        if (delayed.isFullFor(message)) {
+          store(delayed);
+          delayed = new OutgoingBatch(true);
+        }
+        delayed.add(message, position);
+      } else {
+        if (immediate.isFullFor(message)) {
+          store(immediate);
+          immediate = new OutgoingBatch(false);
+        }
+        immediate.add(message, position);
+      }
+    }
+
+    Sent finish(int count) {
+      store(immediate);
+      store(delayed);
+      List<MessageId> inOrder = new ArrayList<>(count);
+      ids.forEach(id -> inOrder.add(new MessageId(id)));
+      List<Lanes.Announced> ready = new ArrayList<>();
+      for (int priority = 0; priority < first.length; priority++) {
+        if (first[priority] > 0) {
+          ready.add(new Lanes.Announced(priority, first[priority], last[priority]));
+        }
+      }
+      return new Sent(
+          inOrder, ready, soonestMs == Long.MAX_VALUE ? Optional.empty() : Optional.of(soonestMs));
+    }
+
+    private void store(OutgoingBatch batch) {
+      if (batch.isEmpty()) {
+        return;
+      }
+      List<PublishStore.Stored> stored =
+          new ArrayList<>(PublishStore.store(session, queue.id(), batch));
+      if (stored.isEmpty()) {
+        throw new QueueNotFoundException(queue.name());
+      }
+      // RETURNING promises no order; ids were handed out in the order of the arrays.
+      stored.sort(Comparator.comparingLong(PublishStore.Stored::id));
+      int[] runs = batch.runs();
+      int newestRun = -1;
+      for (int i = 0; i < stored.size(); i++) {
+        remember(batch, i, stored.get(i), runs[i] > newestRun);
+        newestRun = Math.max(newestRun, runs[i]);
+      }
+    }
+
+    private void remember(
+        OutgoingBatch batch, int i, PublishStore.Stored stored, boolean beginsRun) {
+      int position = batch.position(i);
+      while (ids.size() <= position) {
+        ids.add(0L);
+      }
+      ids.set(position, stored.id());
+      if (batch.isScheduled()) {
+        soonestMs = Math.min(soonestMs, stored.dueInMs());
+      } else if (beginsRun) {
+        // A run's place in line is its first id.
+        int priority = batch.priority(i);
+        first[priority] = first[priority] == 0 ? stored.id() : first[priority];
+        last[priority] = stored.id();
+      }
+    }
+  }
+
+  private static boolean isScheduled(Message message) {
+    return message.deliverAt().isPresent()
+        || message.delay().filter(d -> d.toMillis() > 0).isPresent();
+  }
+}

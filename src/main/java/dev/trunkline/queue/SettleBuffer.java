@@ -1,0 +1,155 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.error.DatabaseException;
+import dev.trunkline.internal.db.SqlStates;
+import dev.trunkline.internal.loop.Loop;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Gathers what handlers decided for a few milliseconds, or until a batch is full, and settles it by
+ * few statements. Thread-safe.
+ *
+ * <p>While the database cannot be reached it keeps trying, and handlers that finish meanwhile wait
+ * when it is full: nothing that was decided is thrown away as long as the process lives.
+ */
+final class SettleBuffer implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(SettleBuffer.class);
+  private static final int MAX_BATCH = 1000;
+  private static final int MAX_WAITING = 10_000;
+  private static final long GATHER_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
+  private static final Duration POLL = Duration.ofMillis(200);
+
+  private final String queue;
+  private final Settler settler;
+  private final BlockingQueue<Settlement> waiting = new LinkedBlockingQueue<>(MAX_WAITING);
+  private final Loop loop;
+
+  /** Added and not settled yet. */
+  private final AtomicInteger pending = new AtomicInteger();
+
+  /** What is being settled; kept until it has been. Used by the loop's thread only. */
+  private List<Settlement> batch = List.of();
+
+  private boolean repeated;
+
+  SettleBuffer(String queue, Settler settler) {
+    this.queue = queue;
+    this.settler = settler;
+    this.loop = new Loop(queue + "-settler", this::settleSome);
+  }
+
+  void start() {
+    loop.start();
+  }
+
+  /** Settles this soon. Waits while too much is waiting already. */
+  void add(Settlement settlement) {
+    boolean interrupted = false;
+    pending.incrementAndGet();
+    try {
+      while (true) {
+        try {
+          waiting.put(settlement);
+          return;
+        } catch (InterruptedException e) {
+          // What a handler decided is not lost because someone is in a hurry.
+          interrupted = true;
+        }
+      }
+    } finally {
+      if (interrupted) {
+        Thread.currentThread().interrupt();
+      }
+    }
+  }
+
+  private Duration settleSome() throws InterruptedException {
+    if (batch.isEmpty()) {
+      Settlement first = waiting.poll(POLL.toMillis(), TimeUnit.MILLISECONDS);
+      if (first == null) {
+        return Duration.ZERO;
+      }
+      batch = gather(first);
+    }
+    List<Delivery> lost;
+    try {
+      lost = settler.settle(batch);
+    } catch (DatabaseException e) {
+      repeated = true;
+      if (SqlStates.mayPassByItself(e)) {
+        throw e;
+      }
+      lost = settleOneByOne(batch);
+    }
+    if (!lost.isEmpty() && !repeated) {
+      LOG.warn(
+          "{}: {} of {} deliveries had lost their lease when they were settled; they are delivered again",
+          queue,
+          lost.size(),
+          batch.size());
+    }
+    repeated = false;
+    pending.addAndGet(-batch.size());
+    batch = List.of();
+    return Duration.ZERO;
+  }
+
+  /** Something in the batch cannot be settled: it must not hold up the rest. Its lease expires. */
+  private List<Delivery> settleOneByOne(List<Settlement> settlements) {
+    List<Delivery> lost = new ArrayList<>();
+    for (Settlement settlement : settlements) {
+      try {
+        lost.addAll(settler.settle(List.of(settlement)));
+      } catch (DatabaseException e) {
+        LOG.error(
+            "{}: {} could not be settled, it will be delivered again",
+            queue,
+            settlement.delivery(),
+            e);
+      }
+    }
+    return lost;
+  }
+
+  private List<Settlement> gather(Settlement first) throws InterruptedException {
+    List<Settlement> gathered = new ArrayList<>();
+    gathered.add(first);
+    long end = System.nanoTime() + GATHER_NANOS;
+    while (gathered.size() < MAX_BATCH) {
+      waiting.drainTo(gathered, MAX_BATCH - gathered.size());
+      long left = end - System.nanoTime();
+      Settlement next =
+          left > 0 && gathered.size() < MAX_BATCH ? waiting.poll(left, TimeUnit.NANOSECONDS) : null;
+      if (next == null) {
+        break;
+      }
+      gathered.add(next);
+    }
+    return gathered;
+  }
+
+  /** Waits until all that was added has been settled. Answers whether it has. */
+  boolean awaitEmpty(Duration atMost) throws InterruptedException {
+    long end = System.nanoTime() + atMost.toNanos();
+    while (pending.get() > 0) {
+      if (System.nanoTime() - end > 0) {
+        return false;
+      }
+      loop.await(Duration.ofMillis(2));
+    }
+    return true;
+  }
+
+  @Override
+  public void close() {
+    loop.close();
+  }
+}

@@ -1,0 +1,4 @@
+package dev.trunkline.queue;
+
+/** A delivery and what becomes of it. */
+record Settlement(Delivery delivery, Verdict verdict) {}

@@ -1,0 +1,310 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.deadletter.DeadLetterStore;
+import dev.trunkline.deadletter.Death;
+import dev.trunkline.deadletter.DeathReason;
+import dev.trunkline.error.TrunklineException;
+import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Session;
+import dev.trunkline.retry.RetryPolicy;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
+
+/**
+ * Carries out verdicts: the last step of a delivery, and the only one that ends a message.
+ * Thread-safe.
+ *
+ * <p>Every statement is fenced by the lease. What the lease no longer held is reported, never
+ * silently dropped.
+ */
+final class Settler {
+  private final Database database;
+  private final Wakeups wakeups;
+  private final ConsumerIdentity consumer;
+
+  Settler(Database database, Wakeups wakeups, ConsumerIdentity consumer) {
+    this.database = database;
+    this.wakeups = wakeups;
+    this.consumer = consumer;
+  }
+
+  /** Settles one delivery for a caller who waits. */
+  void settleNow(Delivery delivery, Verdict verdict) {
+    settleNow(List.of(new Settlement(delivery, verdict)));
+  }
+
+  /**
+   * Settles deliveries for a caller who waits; all that are held are settled, then the first lost
+   * one is thrown.
+   */
+  void settleNow(List<Settlement> settlements) {
+    List<Settlement> begun = new ArrayList<>(settlements.size());
+    List<Delivery> lost = new ArrayList<>();
+    for (Settlement settlement : settlements) {
+      if (settlement.delivery().beginSettling()) {
+        begun.add(settlement);
+      } else {
+        lost.add(settlement.delivery());
+      }
+    }
+    try {
+      lost.addAll(settle(begun));
+    } catch (TrunklineException e) {
+      begun.forEach(settlement -> settlement.delivery().settlingFailed());
+      throw e;
+    }
+    if (!lost.isEmpty()) {
+      throw lost.get(0).leaseLost();
+    }
+  }
+
+  /**
+   * Settles deliveries whose settling has begun. May be repeated after a failure: what was carried
+   * out before the failure is then no longer held.
+   *
+   * @return those that were no longer held
+   */
+  List<Delivery> settle(List<Settlement> settlements) {
+    Map<Lease, List<Settlement>> byLease = new LinkedHashMap<>();
+    for (Settlement settlement : settlements) {
+      byLease
+          .computeIfAbsent(settlement.delivery().lease(), lease -> new ArrayList<>())
+          .add(settlement);
+    }
+    List<Delivery> lost = new ArrayList<>();
+    List<Lease> whole = new ArrayList<>();
+    byLease.forEach(
+        (lease, some) -> {
+          List<Settlement> others =
+              some.stream().filter(s -> !(s.verdict() instanceof Verdict.Done)).toList();
+          if (!others.isEmpty()) {
+            lost.addAll(giveBack(lease, others));
+          }
+          Set<Long> acked = new HashSet<>();
+          some.stream()
+              .filter(s -> s.verdict() instanceof Verdict.Done)
+              .forEach(s -> acked.add(s.delivery().id().value()));
+          if (!acked.isEmpty() && acked.containsAll(lease.open())) {
+            whole.add(lease);
+          } else if (!acked.isEmpty()) {
+            lost.addAll(ackSome(lease, acked, some));
+          }
+        });
+    if (!whole.isEmpty()) {
+      lost.addAll(ackAll(whole, byLease));
+    }
+    return lost;
+  }
+
+  /** Takes ids out of a lease whose messages are gone: they were removed while they were ready. */
+  void dropMissing(Lease lease, List<Long> messageIds) {
+    long[] ids = messageIds.stream().mapToLong(Long::longValue).toArray();
+    database.run(session -> SettleStore.ackSome(session, lease.id(), ids));
+    lease.settled(messageIds);
+  }
+
+  /**
+   * Hides one message for longer. In a batch it is given a lease of its own.
+   *
+   * @return the lease that holds it now
+   */
+  Lease extend(Delivery delivery, Duration visibilityTimeout) {
+    Lease lease = delivery.lease();
+    long id = delivery.id().value();
+    long millis = visibilityTimeout.toMillis();
+    if (lease.open().size() == 1 && lease.open().contains(id)) {
+      boolean held =
+          !database
+              .run(session -> SettleStore.extend(session, new long[] {lease.id()}, millis))
+              .isEmpty();
+      if (!held) {
+        lease.lose();
+        throw delivery.leaseLost();
+      }
+      lease.renewed();
+      return lease;
+    }
+    Optional<Long> apart =
+        database.inTransaction(
+            session -> {
+              List<SettleStore.Held> held = SettleStore.take(session, lease.id(), new long[] {id});
+              return held.isEmpty()
+                  ? Optional.empty()
+                  : Optional.of(
+                      SettleStore.leaseApart(
+                          session, consumer.id(), lease.queueId(), held.get(0), millis));
+            });
+    lease.settled(List.of(id));
+    if (apart.isEmpty()) {
+      throw delivery.leaseLost();
+    }
+    Lease own = new Lease(apart.get(), lease.queueId(), visibilityTimeout, List.of(id));
+    lease.renewals().ifPresent(renewals -> renewals.add(own));
+    return own;
+  }
+
+  private List<Delivery> ackAll(List<Lease> leases, Map<Lease, List<Settlement>> byLease) {
+    long[] ids = leases.stream().mapToLong(Lease::id).toArray();
+    Set<Long> held = new HashSet<>(database.run(session -> SettleStore.ackAll(session, ids)));
+    List<Delivery> lost = new ArrayList<>();
+    for (Lease lease : leases) {
+      if (held.contains(lease.id())) {
+        lease.open().clear();
+      } else {
+        lease.lose();
+        byLease.getOrDefault(lease, List.of()).stream()
+            .filter(settlement -> settlement.verdict() instanceof Verdict.Done)
+            .forEach(settlement -> lost.add(settlement.delivery()));
+      }
+    }
+    return lost;
+  }
+
+  private List<Delivery> ackSome(Lease lease, Set<Long> acked, List<Settlement> settlements) {
+    long[] ids = acked.stream().mapToLong(Long::longValue).toArray();
+    Set<Long> held =
+        new HashSet<>(database.run(session -> SettleStore.ackSome(session, lease.id(), ids)));
+    lease.settled(acked);
+    return settlements.stream()
+        .filter(settlement -> settlement.verdict() instanceof Verdict.Done)
+        .map(Settlement::delivery)
+        .filter(delivery -> !held.contains(delivery.id().value()))
+        .toList();
+  }
+
+  private List<Delivery> giveBack(Lease lease, List<Settlement> settlements) {
+    Map<Long, Settlement> byId = new LinkedHashMap<>();
+    settlements.forEach(settlement -> byId.put(settlement.delivery().id().value(), settlement));
+    long[] ids = byId.keySet().stream().mapToLong(Long::longValue).toArray();
+    Result result =
+        database.inTransaction(
+            session -> {
+              List<SettleStore.Held> held = SettleStore.take(session, lease.id(), ids);
+              if (held.isEmpty()) {
+                return new Result(Set.of(), List.of(), Optional.empty());
+              }
+              Sorting sorting = new Sorting(policyOf(session, lease.queueId()));
+              held.forEach(
+                  item -> {
+                    Settlement settlement = byId.get(item.id());
+                    if (settlement != null) {
+                      sorting.add(item, settlement.verdict());
+                    }
+                  });
+              return sorting.carryOut(session, lease.queueId());
+            });
+    lease.settled(byId.keySet());
+    result.announce(wakeups, lease.queueId());
+    return settlements.stream()
+        .map(Settlement::delivery)
+        .filter(delivery -> !result.settled().contains(delivery.id().value()))
+        .toList();
+  }
+
+  /**
+   * Takes back a lease that was never settled: called by the reaper in a transaction of its own.
+   */
+  static Result reclaim(Session session, ReapStore.TakenBack lease, Verdict verdict) {
+    Sorting sorting = new Sorting(policyOf(session, lease.queueId()));
+    for (int i = 0; i < lease.ids().length; i++) {
+      sorting.add(
+          new SettleStore.Held(lease.ids()[i], lease.deliveries()[i], lease.acquired()[i]),
+          verdict);
+    }
+    return sorting.carryOut(session, lease.queueId());
+  }
+
+  /**
+   * Failures are rare: the policy is read afresh, so an altered queue is obeyed by every process at
+   * once.
+   */
+  private static RetryPolicy policyOf(Session session, int queueId) {
+    return QueueStore.find(session, queueId)
+        .map(row -> row.config().retryPolicy())
+        .orElseGet(RetryPolicy::defaults);
+  }
+
+  /** What was carried out, to be announced after the commit. */
+  record Result(Set<Long> settled, List<Lanes.Announced> ready, Optional<Long> soonestMs) {
+    void announce(Wakeups wakeups, int queueId) {
+      wakeups.ready(queueId, ready);
+      soonestMs.ifPresent(wakeups::dueIn);
+    }
+  }
+
+  /** Messages that were taken out of a lease, sorted by where they go. */
+  private static final class Sorting {
+    private final RetryPolicy policy;
+    private final Set<Long> ids = new HashSet<>();
+    private final List<SettleStore.Returned> returned = new ArrayList<>();
+    private final List<Death> deaths = new ArrayList<>();
+
+    Sorting(RetryPolicy policy) {
+      this.policy = policy;
+    }
+
+    void add(SettleStore.Held held, Verdict verdict) {
+      ids.add(held.id());
+      if (verdict instanceof Verdict.Released released) {
+        returned.add(back(held, held.deliveries(), released.after()));
+      } else if (verdict instanceof Verdict.Dead dead) {
+        // A rejection is a failed attempt, too: the dead letter says how many there were.
+        deaths.add(
+            new Death(
+                held.id(),
+                held.deliveries() + 1,
+                held.acquired(),
+                dead.reason(),
+                dead.detail(),
+                dead.error()));
+      } else if (verdict instanceof Verdict.Failed failed) {
+        addFailed(held, failed);
+      }
+    }
+
+    private void addFailed(SettleStore.Held held, Verdict.Failed failed) {
+      int deliveries = held.deliveries() + 1;
+      if (policy.isExhaustedBy(deliveries)) {
+        deaths.add(death(held, deliveries, failed.ifLast(), failed));
+        return;
+      }
+      Duration delay =
+          failed
+              .after()
+              .orElseGet(
+                  () -> policy.delayAfter(deliveries, ThreadLocalRandom.current()::nextDouble));
+      returned.add(back(held, deliveries, delay));
+    }
+
+    private static Death death(
+        SettleStore.Held held, int deliveries, DeathReason reason, Verdict.Failed failed) {
+      return new Death(held.id(), deliveries, held.acquired(), reason, null, failed.error());
+    }
+
+    private static SettleStore.Returned back(
+        SettleStore.Held held, int deliveries, Duration delay) {
+      return new SettleStore.Returned(held.id(), deliveries, held.acquired(), delay.toMillis());
+    }
+
+    Result carryOut(Session session, int queueId) {
+      List<Lanes.Announced> ready =
+          returned.isEmpty() ? List.of() : SettleStore.putBack(session, queueId, returned);
+      if (!deaths.isEmpty()) {
+        DeadLetterStore.bury(session, queueId, deaths);
+      }
+      Optional<Long> soonest =
+          returned.stream()
+              .map(SettleStore.Returned::delayMs)
+              .filter(delay -> delay > 0)
+              .min(Long::compare);
+      return new Result(ids, ready, soonest);
+    }
+  }
+}

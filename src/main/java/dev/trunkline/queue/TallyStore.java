@@ -1,0 +1,98 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.internal.db.Session;
+import java.util.List;
+
+/** The counts per queue and state, without counting. */
+final class TallyStore {
+  private TallyStore() {}
+
+  /**
+   * Folds rows into one per queue. Takes only rows that nobody else is folding; each is counted
+   * once, since it is deleted by the statement that adds it to the sum. foldFrom is a hint below
+   * which everything has been folded already. Answers how many rows were folded, and the lowest id
+   * among the new sums.
+   */
+  private static final String FOLD =
+      """
+      WITH taken AS (
+        DELETE FROM trunkline.tally
+        WHERE id = ANY (ARRAY(
+          SELECT id
+          FROM trunkline.tally
+          WHERE id >= :foldFrom
+          ORDER BY id
+          LIMIT :limit
+          FOR UPDATE SKIP LOCKED))
+        RETURNING *
+      ), folded AS (
+        INSERT INTO trunkline.tally (queue_id, sent, acked, ready, scheduled, in_flight, dead)
+        SELECT queue_id, sum(sent), sum(acked), sum(ready), sum(scheduled), sum(in_flight), sum(dead)
+        FROM taken
+        GROUP BY queue_id
+        RETURNING id
+      )
+      SELECT (SELECT count(*) FROM taken) AS rows, (SELECT min(id) FROM folded) AS first
+      """;
+
+  /** Sums the rows of one queue; a few per queue when the maintenance keeps up. */
+  private static final String STATS =
+      """
+      SELECT
+        q.paused,
+        coalesce(t.sent, 0) AS sent,
+        coalesce(t.acked, 0) AS acked,
+        coalesce(t.ready, 0) AS ready,
+        coalesce(t.scheduled, 0) AS scheduled,
+        coalesce(t.in_flight, 0) AS in_flight,
+        coalesce(t.dead, 0) AS dead,
+        (
+          SELECT (extract(epoch FROM clock_timestamp() - min(m.enqueued_at)) * 1000)::bigint
+          FROM unnest(:priorities::smallint[], :froms::bigint[]) AS lane(priority, from_seq)
+          CROSS JOIN LATERAL (
+            SELECT r.ids[1] AS id
+            FROM trunkline.ready r
+            WHERE r.queue_id = :queueId AND r.priority = lane.priority AND r.seq >= lane.from_seq
+            ORDER BY r.seq
+            LIMIT 1) oldest
+          CROSS JOIN LATERAL (
+            SELECT enqueued_at FROM trunkline.message WHERE message.id = oldest.id OFFSET 0) m
+        ) AS oldest_ready_ms
+      FROM trunkline.queue q
+      LEFT JOIN (
+        SELECT
+          sum(sent) AS sent,
+          sum(acked) AS acked,
+          sum(ready) AS ready,
+          sum(scheduled) AS scheduled,
+          sum(in_flight) AS in_flight,
+          sum(dead) AS dead
+        FROM trunkline.tally
+        WHERE id >= :tallyFrom AND queue_id = :queueId
+      ) t ON true
+      WHERE q.id = :queueId AND q.deleted_at IS NULL
+      """;
+
+  /** What one fold did. */
+  record Folded(long rows, long first) {}
+
+  static Folded fold(Session session, long from, int limit) {
+    return session
+        .relaxed(FOLD)
+        .bind("foldFrom", from)
+        .bind("limit", limit)
+        .list(row -> new Folded(row.getLong(1), row.getLong(2)))
+        .get(0);
+  }
+
+  static List<QueueStats> stats(
+      Session session, int queueId, long tallyFrom, short[] priorities, long[] froms) {
+    return session
+        .relaxed(STATS)
+        .bind("queueId", queueId)
+        .bind("tallyFrom", tallyFrom)
+        .bindArray("priorities", priorities)
+        .bindArray("froms", froms)
+        .list(QueueStats::of);
+  }
+}

@@ -1,0 +1,5 @@
+/** Queues. */
+@NullMarked
+package dev.trunkline.queue;
+
+import org.jspecify.annotations.NullMarked;

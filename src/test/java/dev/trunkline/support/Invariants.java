@@ -1,0 +1,149 @@
+package dev.trunkline.support;
+
+import java.sql.Connection;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * What is true of the tables whenever no statement of the library is half-way: the rules, in SQL.
+ */
+final class Invariants {
+  /** Each query returns one line of text per broken rule, and no line when all is well. */
+  private static final List<String> QUERIES =
+      List.of(
+          // Every message stands in exactly one state, and every state speaks of a message that is
+          // there.
+          """
+          WITH place AS (
+            SELECT unnest(ids) AS id, 'ready' AS state FROM trunkline.ready
+            UNION ALL
+            SELECT id, 'scheduled' FROM trunkline.scheduled
+            UNION ALL
+            SELECT unnest(ids), 'lease ' || id FROM trunkline.lease
+          ), places AS (
+            SELECT id, count(*) AS times, string_agg(state, ', ' ORDER BY state) AS states
+            FROM place
+            GROUP BY id
+          )
+          SELECT CASE
+              WHEN p.id IS NULL THEN format('message %s is in no state', m.id)
+              WHEN m.id IS NULL THEN format('%s holds message %s, which is gone', p.states, p.id)
+              ELSE format('message %s is in %s states: %s', m.id, p.times, p.states)
+            END
+          FROM trunkline.message m
+          FULL JOIN places p ON p.id = m.id
+          WHERE m.id IS NULL OR p.id IS NULL OR p.times <> 1
+          ORDER BY coalesce(m.id, p.id)
+          LIMIT 20
+          """,
+          // A message and its place agree about the queue and the priority.
+          """
+          WITH place AS (
+            SELECT unnest(ids) AS id, queue_id, priority, 'ready' AS state FROM trunkline.ready
+            UNION ALL
+            SELECT id, queue_id, priority, 'scheduled' FROM trunkline.scheduled
+            UNION ALL
+            SELECT unnest(ids), queue_id, NULL::smallint, 'lease ' || id FROM trunkline.lease
+          )
+          SELECT format(
+              'message %s of queue %s, priority %s, is in %s of queue %s, priority %s',
+              m.id, m.queue_id, m.priority, p.state, p.queue_id, p.priority)
+          FROM trunkline.message m
+          JOIN place p USING (id)
+          WHERE m.queue_id <> p.queue_id OR m.priority <> p.priority
+          ORDER BY m.id
+          LIMIT 20
+          """,
+          // What is dead is not alive.
+          """
+          SELECT format('message %s is alive and in dead letter %s', d.message_id, d.id)
+          FROM trunkline.dead_letter d
+          JOIN trunkline.message m ON m.id = d.message_id
+          ORDER BY d.id
+          LIMIT 20
+          """,
+          // A lease has a holder.
+          """
+          SELECT format('lease %s is held by consumer %s, which is gone', l.id, l.consumer_id)
+          FROM trunkline.lease l
+          WHERE NOT EXISTS (SELECT FROM trunkline.consumer c WHERE c.id = l.consumer_id)
+          ORDER BY l.id
+          LIMIT 20
+          """,
+          // Every message belongs to a queue.
+          """
+          SELECT format('message %s is of queue %s, which is gone', m.id, m.queue_id)
+          FROM trunkline.message m
+          WHERE NOT EXISTS (SELECT FROM trunkline.queue q WHERE q.id = m.queue_id)
+          ORDER BY m.id
+          LIMIT 20
+          """,
+          // The tally says what counting would say. Dead letters outlive their queue, which takes
+          // its tally along.
+          """
+          WITH counted AS (
+            SELECT queue_id, cardinality(ids) AS ready, 0 AS scheduled, 0 AS in_flight, 0 AS dead
+            FROM trunkline.ready
+            UNION ALL
+            SELECT queue_id, 0, 1, 0, 0 FROM trunkline.scheduled
+            UNION ALL
+            SELECT queue_id, 0, 0, cardinality(ids), 0 FROM trunkline.lease
+            UNION ALL
+            SELECT q.id, 0, 0, 0, 1
+            FROM trunkline.dead_letter d
+            JOIN trunkline.queue q ON q.name = d.queue AND q.deleted_at IS NULL
+          ), count AS (
+            SELECT queue_id, sum(ready) AS ready, sum(scheduled) AS scheduled,
+              sum(in_flight) AS in_flight, sum(dead) AS dead
+            FROM counted
+            GROUP BY queue_id
+          ), tally AS (
+            SELECT queue_id, sum(ready) AS ready, sum(scheduled) AS scheduled,
+              sum(in_flight) AS in_flight, sum(dead) AS dead
+            FROM trunkline.tally
+            GROUP BY queue_id
+          ), compared AS (
+            SELECT q.name, s.state, coalesce(s.tallied, 0) AS tallied, coalesce(s.counted, 0) AS counted
+            FROM trunkline.queue q
+            LEFT JOIN count c ON c.queue_id = q.id
+            LEFT JOIN tally t ON t.queue_id = q.id
+            CROSS JOIN LATERAL (VALUES
+              ('ready', t.ready, c.ready),
+              ('scheduled', t.scheduled, c.scheduled),
+              ('in flight', t.in_flight, c.in_flight),
+              ('dead', t.dead, c.dead)) AS s (state, tallied, counted)
+            WHERE q.deleted_at IS NULL
+          )
+          SELECT format('queue %s: %s tallied as %s, not %s', name, state, tallied, counted)
+          FROM compared
+          WHERE tallied <> counted
+          ORDER BY name, state
+          LIMIT 20
+          """);
+
+  private Invariants() {}
+
+  /** The rules that are broken now, all seen at one moment. */
+  static List<String> broken(TestDatabase database) throws SQLException {
+    List<String> broken = new ArrayList<>();
+    try (Connection connection = database.connect()) {
+      connection.setAutoCommit(false);
+      connection.setReadOnly(true);
+      connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+      try (Statement statement = connection.createStatement()) {
+        for (String query : QUERIES) {
+          try (ResultSet rows = statement.executeQuery(query)) {
+            while (rows.next()) {
+              broken.add(rows.getString(1));
+            }
+          }
+        }
+      }
+      connection.rollback();
+    }
+    return broken;
+  }
+}

@@ -1,0 +1,102 @@
+package dev.trunkline.support;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.sql.SQLException;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** The check itself: it sees each way in which the tables can disagree. */
+@PostgresTest
+class InvariantsTest {
+  private static final String QUEUE =
+      """
+      INSERT INTO trunkline.queue (
+        id, name, visibility_timeout, max_deliveries, retry_initial_delay, retry_max_delay,
+        retry_multiplier, retry_jitter, max_payload_bytes)
+      OVERRIDING SYSTEM VALUE VALUES (1, 'emails', '30s', 5, '1s', '1h', 2, 'FULL', 1000)
+      """;
+  private static final String MESSAGE =
+      "INSERT INTO trunkline.message (id, queue_id, priority, payload) VALUES (1, 1, 5, 'x')";
+  private static final String READY =
+      "INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids) VALUES (1, 1, 1, 5, '{1}')";
+  private static final String SCHEDULED =
+      """
+      INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority)
+      VALUES (1, now(), 1, 1, 5)
+      """;
+  private static final String LEASE =
+      """
+      INSERT INTO trunkline.lease (
+        id, consumer_id, visible_at, queue_id, ids, deliveries, acquired)
+      OVERRIDING SYSTEM VALUE VALUES (9, 3, now(), 1, '{1}', '{0}', '{1}')
+      """;
+  private static final String CONSUMER =
+      """
+      INSERT INTO trunkline.consumer (id, host, pid, heartbeat_timeout)
+      OVERRIDING SYSTEM VALUE VALUES (3, 'here', 1, '5s')
+      """;
+  private static final String DEAD =
+      """
+      INSERT INTO trunkline.dead_letter (
+        message_id, queue, reason, deliveries, acquired, enqueued_at, priority, payload)
+      VALUES (1, 'emails', 'REJECTED', 1, 1, now(), 5, 'x')
+      """;
+
+  private TestDatabase database;
+
+  @BeforeEach
+  void declareTheQueue() {
+    database.execute(QUEUE);
+  }
+
+  @AfterEach
+  void leaveNothingBroken() {
+    database.truncateAll();
+  }
+
+  static Stream<Arguments> broken() {
+    return Stream.of(
+        Arguments.of("message 1 is in no state", MESSAGE),
+        Arguments.of("ready holds message 1, which is gone", READY),
+        Arguments.of("scheduled holds message 1, which is gone", SCHEDULED),
+        Arguments.of("lease 9 holds message 1, which is gone", LEASE),
+        Arguments.of(
+            "message 1 is in 2 states: ready, scheduled", MESSAGE + ";" + READY + ";" + SCHEDULED),
+        Arguments.of(
+            "message 1 is in 2 states: lease 9, ready", MESSAGE + ";" + READY + ";" + LEASE),
+        Arguments.of("lease 9 is held by consumer 3, which is gone", MESSAGE + ";" + LEASE),
+        Arguments.of("message 1 is alive and in dead letter", MESSAGE + ";" + READY + ";" + DEAD),
+        Arguments.of("queue emails: ready tallied as 0, not 1", MESSAGE + ";" + READY),
+        Arguments.of("queue emails: scheduled tallied as 0, not 1", MESSAGE + ";" + SCHEDULED),
+        Arguments.of("queue emails: in flight tallied as 0, not 1", MESSAGE + ";" + LEASE),
+        Arguments.of("queue emails: dead tallied as 0, not 1", DEAD),
+        Arguments.of(
+            "queue emails: ready tallied as 2, not 0",
+            "INSERT INTO trunkline.tally (queue_id, ready) VALUES (1, 1), (1, 1)"),
+        Arguments.of(
+            "message 1 of queue 1, priority 5, is in ready of queue 1, priority 4",
+            MESSAGE + ";" + READY.replace(", 5, '", ", 4, '")));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("broken")
+  void every_disagreement_is_seen(String expected, String statements) throws SQLException {
+    database.execute(statements);
+
+    assertThat(Invariants.broken(database)).anyMatch(line -> line.startsWith(expected));
+  }
+
+  @Test
+  void a_message_in_one_state_with_its_tally_is_all_right() throws SQLException {
+    database.execute(MESSAGE + ";" + LEASE + ";" + CONSUMER);
+    database.execute("INSERT INTO trunkline.tally (queue_id, sent, in_flight) VALUES (1, 1, 1)");
+
+    assertThat(Invariants.broken(database)).isEmpty();
+  }
+}
