@@ -4,7 +4,14 @@
 -- people (declare, alter, pause, delete), so it never becomes a hot row itself.
 -- Old code: there is none before this version.
 
-CREATE SCHEMA IF NOT EXISTS trunkline;
+-- Flyway has made the schema already; psql has not.
+DO $$
+BEGIN
+  IF to_regnamespace('trunkline') IS NULL THEN
+    CREATE SCHEMA trunkline;
+  END IF;
+END
+$$;
 
 -- One row. "version" is the newest migration applied; "oldest_client" is the oldest library schema version that
 -- still works on it: a change that old code survives leaves it alone (expand), one that old code does not survive

@@ -28,7 +28,8 @@ CREATE TABLE trunkline.message (
 );
 
 -- A row is a run: up to 32 messages of one queue and priority that were sent by one statement. A run is claimed whole,
--- or split once, so 20 messages cost one row, one index entry and one tuple lock instead of 20 of each.
+-- or split, so 20 messages cost one row, one index entry and one tuple lock instead of 20 of each. Rows are inserted and
+-- deleted, never updated: the claim relies on it.
 -- deliveries and acquired are null while every count in them is zero.
 CREATE TABLE trunkline.ready (
   seq bigint NOT NULL,
@@ -42,7 +43,7 @@ CREATE TABLE trunkline.ready (
 );
 
 -- Exactly the claim's WHERE and ORDER BY.
-CREATE UNIQUE INDEX ready_claim_idx ON trunkline.ready (queue_id, priority, seq);
+CREATE INDEX ready_claim_idx ON trunkline.ready (queue_id, priority, seq);
 
 CREATE TABLE trunkline.scheduled (
   id bigint PRIMARY KEY,

@@ -20,8 +20,9 @@ final class ClaimStore {
    * comes by a lateral lookup behind OFFSET 0, which the planner cannot turn into a join: an index
    * lookup per message, whatever the statistics of a table that turns over every second say.
    *
-   * <p>A paused or deleted queue answers nothing. The last clause of {@code chosen} bounds the
-   * bytes in one claim; the first run is always taken.
+   * <p>A paused or deleted queue answers nothing, nor does a process get anything that has been
+   * declared dead. The last clause of {@code chosen} bounds the bytes in one claim; the first run
+   * is always taken.
    */
   private static final String CLAIM =
       """
@@ -53,6 +54,7 @@ final class ClaimStore {
           ) r
           WHERE EXISTS (
             SELECT 1 FROM trunkline.queue WHERE id = :queueId AND NOT paused AND deleted_at IS NULL)
+            AND EXISTS (SELECT 1 FROM trunkline.consumer WHERE id = :consumerId)
           LIMIT :maxRuns
         ) run
         WINDOW in_order AS (ROWS UNBOUNDED PRECEDING)
@@ -63,14 +65,14 @@ final class ClaimStore {
           AND (ids_before = 0 OR bytes_so_far <= :maxBytes)
       ), emptied AS (
         DELETE FROM trunkline.ready
-        WHERE ctid = ANY (ARRAY(SELECT tid FROM chosen WHERE take = cardinality(ids)))
-      ), split AS (
-        UPDATE trunkline.ready
-        SET
-          ids = ids[(SELECT take FROM chosen WHERE take < cardinality(ids)) + 1 :],
-          deliveries = deliveries[(SELECT take FROM chosen WHERE take < cardinality(ids)) + 1 :],
-          acquired = acquired[(SELECT take FROM chosen WHERE take < cardinality(ids)) + 1 :]
-        WHERE ctid = ANY (ARRAY(SELECT tid FROM chosen WHERE take < cardinality(ids)))
+        WHERE ctid = ANY (ARRAY(SELECT tid FROM chosen))
+      ), rest AS (
+        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
+        SELECT
+          seq, :queueId, bytes, priority,
+          ids[take + 1 :], deliveries[take + 1 :], acquired[take + 1 :]
+        FROM chosen
+        WHERE take < cardinality(ids)
       ), item AS MATERIALIZED (
         SELECT
           u.id,
@@ -89,7 +91,7 @@ final class ClaimStore {
         SELECT
           :consumerId,
           now() + coalesce(
-            :visibilityTimeoutMs::bigint * interval '1 millisecond',
+            nullif(:visibilityTimeoutMs, -1) * interval '1 millisecond',
             (SELECT visibility_timeout FROM trunkline.queue WHERE id = :queueId)),
           :queueId,
           array_agg(id),
@@ -145,7 +147,7 @@ final class ClaimStore {
   record Request(
       int queueId,
       long consumerId,
-      @Nullable Long visibilityTimeoutMs,
+      long visibilityTimeoutMs,
       int maxMessages,
       int maxRuns,
       long maxBytes) {}

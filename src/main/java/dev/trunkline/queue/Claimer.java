@@ -60,7 +60,7 @@ final class Claimer {
           new ClaimStore.Request(
               queue.id(),
               consumer.id(),
-              visibilityTimeout.map(Duration::toMillis).orElse(null),
+              visibilityTimeout.map(Duration::toMillis).orElse(-1L),
               maxMessages,
               maxRuns,
               maxBytes);

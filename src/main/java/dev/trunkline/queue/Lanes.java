@@ -105,13 +105,18 @@ final class Lanes {
     try {
       underWay--;
       saturated = !exhausted;
+      int known = announced.size();
       forgetLookedThrough(attempt, taken, exhausted);
       for (Taken run : taken) {
         lanes[run.priority()].claimed(run.seq(), run.whole());
+        if (!run.whole() && underWay > 0) {
+          // The rest of the run is a new row, which claims that are under way do not see.
+          announced.add(new Announced(run.priority(), run.seq(), run.seq()));
+        }
       }
       Set<Long> places = new HashSet<>();
       taken.forEach(run -> places.add(run.seq()));
-      for (Announced late : announced.subList(attempt.announcedBefore(), announced.size())) {
+      for (Announced late : announced.subList(attempt.announcedBefore(), known)) {
         if (!(late.first() == late.last() && places.contains(late.first()))) {
           lanes[late.priority()].appeared(late.first(), late.last());
         }
@@ -221,7 +226,12 @@ final class Lanes {
     }
 
     void claimed(long seq, boolean whole) {
-      frontier = Math.max(frontier, whole ? seq + 1 : seq);
+      long next = whole ? seq + 1 : seq;
+      if (next >= frontier) {
+        frontier = next;
+      } else if (!whole) {
+        appeared(seq, seq);
+      }
     }
 
     void lookedThrough(Range range, long upTo) {

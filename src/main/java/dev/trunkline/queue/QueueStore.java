@@ -3,7 +3,6 @@ package dev.trunkline.queue;
 import dev.trunkline.internal.db.Session;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 
 /**
  * Statements on {@code trunkline.queue}: declare, find, alter, pause, delete. None of them is hot.
@@ -24,7 +23,7 @@ final class QueueStore {
         VALUES (
           :name,
           :visibilityTimeoutMs * interval '1 millisecond',
-          :maxDeliveries,
+          nullif(:maxDeliveries, -1),
           :retryInitialDelayMs * interval '1 millisecond',
           :retryMaxDelayMs * interval '1 millisecond',
           :retryMultiplier,
@@ -93,7 +92,7 @@ final class QueueStore {
       UPDATE trunkline.queue
       SET
         visibility_timeout = :visibilityTimeoutMs * interval '1 millisecond',
-        max_deliveries = :maxDeliveries,
+        max_deliveries = nullif(:maxDeliveries, -1),
         retry_initial_delay = :retryInitialDelayMs * interval '1 millisecond',
         retry_max_delay = :retryMaxDelayMs * interval '1 millisecond',
         retry_multiplier = :retryMultiplier,
@@ -192,11 +191,10 @@ final class QueueStore {
   }
 
   private static Session.Rows bound(Session.Rows statement, QueueName name, QueueConfig config) {
-    OptionalInt limit = config.retryPolicy().limit();
     return statement
         .bind("name", name.value())
         .bind("visibilityTimeoutMs", config.visibilityTimeout().toMillis())
-        .bind("maxDeliveries", limit.isPresent() ? (Integer) limit.getAsInt() : null)
+        .bind("maxDeliveries", config.retryPolicy().maxDeliveries())
         .bind("retryInitialDelayMs", config.retryPolicy().initialDelay().toMillis())
         .bind("retryMaxDelayMs", config.retryPolicy().maxDelay().toMillis())
         .bind("retryMultiplier", config.retryPolicy().multiplier())

@@ -4,8 +4,6 @@ import dev.trunkline.internal.db.Session;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
-import java.time.OffsetDateTime;
-import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -24,7 +22,7 @@ final class ReapStore {
       SELECT id
       FROM trunkline.lease
       WHERE visible_at >= CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END
-        AND visible_at <= coalesce(:now, clock_timestamp())
+        AND visible_at <= coalesce(to_timestamp(nullif(:nowMs, -1) / 1000.0), clock_timestamp())
       ORDER BY visible_at
       LIMIT :limit
       """;
@@ -48,7 +46,7 @@ final class ReapStore {
       WHERE id = ANY (ARRAY(
         SELECT id
         FROM trunkline.lease
-        WHERE id = :leaseId AND (:orphaned OR visible_at <= coalesce(:now, clock_timestamp()))
+        WHERE id = :leaseId AND (:orphaned OR visible_at <= coalesce(to_timestamp(nullif(:nowMs, -1) / 1000.0), clock_timestamp()))
         FOR UPDATE SKIP LOCKED))
       RETURNING queue_id, ids, deliveries, acquired
       """;
@@ -68,7 +66,7 @@ final class ReapStore {
     return session
         .relaxed(EXPIRED)
         .bind("everything", everything)
-        .bind("now", offset(now))
+        .bind("nowMs", now == null ? -1 : now.toEpochMilli())
         .bind("limit", limit)
         .list(row -> row.getLong(1));
   }
@@ -87,13 +85,9 @@ final class ReapStore {
         .relaxed(TAKE_BACK)
         .bind("leaseId", leaseId)
         .bind("orphaned", orphaned)
-        .bind("now", offset(now))
+        .bind("nowMs", now == null ? -1 : now.toEpochMilli())
         .list(TakenBack::of)
         .stream()
         .findFirst();
-  }
-
-  private static @Nullable OffsetDateTime offset(@Nullable Instant instant) {
-    return instant == null ? null : instant.atOffset(ZoneOffset.UTC);
   }
 }

@@ -2,7 +2,6 @@ package dev.trunkline.queue;
 
 import dev.trunkline.internal.db.Session;
 import java.time.Instant;
-import java.time.ZoneOffset;
 import java.util.List;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
@@ -25,7 +24,7 @@ final class ScheduleStore {
           SELECT ctid
           FROM trunkline.scheduled
           WHERE due_at >= CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END
-            AND due_at <= coalesce(:now, clock_timestamp())
+            AND due_at <= coalesce(to_timestamp(nullif(:nowMs, -1) / 1000.0), clock_timestamp())
           ORDER BY due_at, id
           LIMIT :limit
           FOR UPDATE SKIP LOCKED))
@@ -93,7 +92,7 @@ final class ScheduleStore {
     return session
         .relaxed(PROMOTE)
         .bind("everything", everything)
-        .bind("now", now == null ? null : now.atOffset(ZoneOffset.UTC))
+        .bind("nowMs", now == null ? -1 : now.toEpochMilli())
         .bind("limit", limit)
         .list(
             row ->

@@ -193,11 +193,9 @@ public final class SecondJvm implements AutoCloseable {
       Duration lifetime = Duration.parse(arguments[0]);
       CompletableFuture.delayedExecutor(lifetime.toMillis(), TimeUnit.MILLISECONDS)
           .execute(() -> Runtime.getRuntime().halt(124));
-      Class.forName(arguments[1])
-          .getMethod("main", String[].class)
-          .invoke(
-              null,
-              (Object) List.of(arguments).subList(2, arguments.length).toArray(String[]::new));
+      Method main = Class.forName(arguments[1]).getDeclaredMethod("main", String[].class);
+      main.setAccessible(true);
+      main.invoke(null, (Object) Arrays.copyOfRange(arguments, 2, arguments.length));
     }
 
     /** This JVM's standard input is a pipe from the first: it ends when that one does. */

@@ -19,8 +19,6 @@ enum Prelude {
         set_config('synchronous_commit', 'off', true),
         set_config('enable_seqscan', 'off', true),
         set_config('enable_bitmapscan', 'off', true),
-        set_config('enable_hashjoin', 'off', true),
-        set_config('enable_mergejoin', 'off', true),
         set_config('jit', 'off', true);
       """),
 

@@ -62,7 +62,14 @@ public final class Session {
     T map(ResultSet row) throws SQLException;
   }
 
-  /** A statement that is being bound, and then run once. */
+  /**
+   * A statement that is being bound, and then run once.
+   *
+   * <p>Every parameter has a type that the driver knows by itself, and none is null: for a
+   * parameter of unknown type the driver would, once it has prepared the statement, end the
+   * transaction after the prelude, so that its settings would be gone before the statement runs.
+   * Optional values are passed as -1 and turned into null by {@code nullif}.
+   */
   public static final class Rows {
     private final Query query;
     private final boolean behindPrelude;
@@ -72,8 +79,32 @@ public final class Session {
       this.behindPrelude = behindPrelude;
     }
 
-    /** Binds a value by the driver's rules. */
-    public Rows bind(String name, @org.jspecify.annotations.Nullable Object value) {
+    /** Binds an integer. */
+    public Rows bind(String name, int value) {
+      query.bind(name, value);
+      return this;
+    }
+
+    /** Binds a bigint. */
+    public Rows bind(String name, long value) {
+      query.bind(name, value);
+      return this;
+    }
+
+    /** Binds a boolean. */
+    public Rows bind(String name, boolean value) {
+      query.bind(name, value);
+      return this;
+    }
+
+    /** Binds a double precision. */
+    public Rows bind(String name, double value) {
+      query.bind(name, value);
+      return this;
+    }
+
+    /** Binds a text. */
+    public Rows bind(String name, String value) {
       query.bind(name, value);
       return this;
     }
