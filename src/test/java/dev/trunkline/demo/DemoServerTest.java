@@ -12,6 +12,7 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -111,6 +112,12 @@ class DemoServerTest {
       assertThatThrownBy(() -> DemoServer.keptIn(directory))
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("another process uses");
+
+      owner.terminate();
+      owner.awaitExit(Duration.ofSeconds(20));
+      assertThat(directory.resolve("postgres/postmaster.pid"))
+          .as("the server went with the JVM")
+          .doesNotExist();
     }
   }
 

@@ -12,9 +12,11 @@ import org.jdbi.v3.core.ConnectionFactory;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
 import org.jdbi.v3.core.JdbiException;
+import org.jdbi.v3.core.config.Configurable;
 import org.jdbi.v3.core.statement.ColonPrefixSqlParser;
 import org.jdbi.v3.core.statement.SqlParser;
 import org.jdbi.v3.core.statement.SqlStatements;
+import org.jdbi.v3.core.statement.TemplateEngine;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,6 +34,7 @@ public final class Database {
   private static final SqlParser PARSER = new ColonPrefixSqlParser();
 
   private final DataSource dataSource;
+  private final Jdbi jdbi;
 
   /**
    * The pool's connections come with another isolation than READ COMMITTED: each one has to be set,
@@ -42,6 +45,8 @@ public final class Database {
   /** Remembers the pool; {@link #inspect} connects. */
   public Database(DataSource dataSource) {
     this.dataSource = requireNonNull(dataSource, "dataSource");
+    this.jdbi = Jdbi.create(dataSource);
+    configure(jdbi);
   }
 
   /**
@@ -97,13 +102,14 @@ public final class Database {
   }
 
   private <T extends @Nullable Object> T onOwn(boolean autoCommit, Work<T> work) {
-    try (Connection connection = dataSource.getConnection()) {
+    try (Handle handle = jdbi.open()) {
+      Connection connection = handle.getConnection();
       boolean autoCommitBefore = connection.getAutoCommit();
       int isolationBefore = isolationDiffers ? readCommitted(connection) : 0;
       if (autoCommitBefore != autoCommit) {
         connection.setAutoCommit(autoCommit);
       }
-      try (Handle handle = open(connection)) {
+      try {
         T result = work.on(new Session(handle, true));
         if (!autoCommit) {
           connection.commit();
@@ -172,8 +178,12 @@ public final class Database {
                 // Whoever opened it closes it.
               }
             });
-    handle.getConfig(SqlStatements.class).setSqlParser(PARSER);
+    configure(handle);
     return handle;
+  }
+
+  private static void configure(Configurable<?> jdbi) {
+    jdbi.getConfig(SqlStatements.class).setSqlParser(PARSER).setTemplateEngine(TemplateEngine.NOP);
   }
 
   static DatabaseException translated(Exception failure) {
