@@ -54,6 +54,10 @@ final class Announcer implements AutoCloseable {
     this.alone = alone;
   }
 
+  boolean isAlone() {
+    return alone;
+  }
+
   /** Runs were committed by a transaction of ours. */
   void ready(int queueId, Lanes.Announced runs) {
     if (mode == NotifyMode.OFF || alone) {

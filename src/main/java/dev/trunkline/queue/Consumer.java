@@ -56,7 +56,7 @@ public final class Consumer implements AutoCloseable {
     this.handler = handler;
     this.engine = engine;
     this.claimer = new Claimer(engine, row);
-    this.prefetched = new Prefetched(config.prefetch(), config.prefetchBytes());
+    this.prefetched = new Prefetched(config, System::nanoTime);
     this.settleBuffer = new SettleBuffer(queue, engine.settler());
     this.renewals = new Renewals(queue, engine.database(), config.maxLeaseTime());
     this.workers = new Workers(queue, config.concurrency(), config.virtualThreads(), this::work);
@@ -127,7 +127,7 @@ public final class Consumer implements AutoCloseable {
           }
         } finally {
           running.remove(delivery);
-          prefetched.remove(delivery);
+          prefetched.handled(delivery);
           fetcher.wake();
         }
       }
@@ -233,7 +233,7 @@ public final class Consumer implements AutoCloseable {
   private void giveBackWaiting() {
     for (Delivery delivery : prefetched.drain()) {
       settle(delivery, new Verdict.Released(Duration.ZERO));
-      prefetched.remove(delivery);
+      prefetched.givenBack(delivery);
     }
   }
 

@@ -10,8 +10,9 @@ import java.util.Set;
  * How one consumer works; other consumers of the same queue may differ. Immutable and thread-safe.
  *
  * @param concurrency handlers that run at the same time: 1 to 10,000, default 10
- * @param prefetch messages that are claimed and not handled yet, running ones included: concurrency
- *     to 100,000; default twice the concurrency
+ * @param prefetch most messages that are claimed and not handled yet, running ones included:
+ *     concurrency to 100,000; default 1,000 or the concurrency, whichever is more. A consumer
+ *     claims ahead only about what its handlers finish in a tenth of a second
  * @param prefetchBytes payload bytes of those messages together: at least 1, default 16 MiB; one
  *     message is fetched whatever its size
  * @param visibilityTimeout instead of the queue's: 1 ms to 12 h, default empty
@@ -36,6 +37,9 @@ public record ConsumerConfig(
 
   /** Default of {@link #concurrency}. */
   public static final int DEFAULT_CONCURRENCY = 10;
+
+  /** Default of {@link #prefetch}. */
+  public static final int DEFAULT_PREFETCH = 1_000;
 
   /** Default of {@link #prefetchBytes}: 16 MiB. */
   public static final long DEFAULT_PREFETCH_BYTES = 16L * 1024 * 1024;
@@ -78,11 +82,11 @@ public record ConsumerConfig(
     nonRetryable = Set.copyOf(nonRetryable);
   }
 
-  /** Ten handlers at a time, twenty messages prefetched. */
+  /** Ten handlers at a time. */
   public static ConsumerConfig defaults() {
     return new ConsumerConfig(
         DEFAULT_CONCURRENCY,
-        2 * DEFAULT_CONCURRENCY,
+        DEFAULT_PREFETCH,
         DEFAULT_PREFETCH_BYTES,
         Optional.empty(),
         DEFAULT_MAX_LEASE_TIME,
@@ -91,11 +95,11 @@ public record ConsumerConfig(
         DEFAULT_SHUTDOWN_TIMEOUT);
   }
 
-  /** This configuration with another concurrency, and twice as many messages prefetched. */
+  /** This configuration with another concurrency, and room for at least as many messages. */
   public ConsumerConfig withConcurrency(int concurrency) {
     return new ConsumerConfig(
         concurrency,
-        Math.min(MAX_PREFETCH, Math.max(concurrency, 2 * Math.min(concurrency, MAX_PREFETCH))),
+        Math.max(concurrency, prefetch),
         prefetchBytes,
         visibilityTimeout,
         maxLeaseTime,

@@ -6,6 +6,7 @@ import dev.trunkline.internal.loop.Loop;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -28,6 +29,8 @@ final class Engine implements AutoCloseable {
   private final Wakeups wakeups;
   private final Settler settler;
   private final LeaseReaper reaper;
+  private final Pulse pulse;
+  private final Housekeeping housekeeping;
   private final List<Loop> loops = new ArrayList<>();
   private final Notifications notifications;
   private final boolean mayListen;
@@ -50,10 +53,12 @@ final class Engine implements AutoCloseable {
     due.onBroughtForward(scheduling::wake);
     expiry.onBroughtForward(reaping::wake);
     Pulse.Listeners listeners = new Pulse.Listeners(signals, announcer, due, expiry);
-    loops.add(new Loop("pulse", new Pulse(database, consumer, listeners, config.pollInterval())));
+    this.pulse = new Pulse(database, consumer, listeners, config.pollInterval());
+    this.housekeeping = new Housekeeping(database);
+    loops.add(new Loop("pulse", pulse));
     loops.add(scheduling);
     loops.add(reaping);
-    loops.add(new Loop("housekeeping", new Housekeeping(database)));
+    loops.add(new Loop("housekeeping", housekeeping));
   }
 
   /** Registers the process and starts the loops. */
@@ -90,6 +95,21 @@ final class Engine implements AutoCloseable {
 
   DueTime expiry() {
     return expiry;
+  }
+
+  /** Counts, and the age of the oldest ready message, without walking what died. */
+  Optional<QueueStats> stats(QueueRow queue) {
+    long tallyFrom = pulse.deadAreMany() ? housekeeping.tallyFrom() : 0;
+    long[] floors = pulse.deadAreMany() ? signals.lanes(queue.id()).floors() : new long[10];
+    return database
+        .run(session -> TallyStore.stats(session, queue.id(), tallyFrom, floors))
+        .stream()
+        .findFirst();
+  }
+
+  /** Whether anybody listens to a notification about this queue. */
+  boolean isListenedTo(int queueId) {
+    return !announcer.isAlone() || signals.isWatched(queueId);
   }
 
   /** Listening takes a connection: it begins with the first one who waits for messages. */

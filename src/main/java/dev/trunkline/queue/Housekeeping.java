@@ -18,7 +18,10 @@ final class Housekeeping implements Step {
 
   private final Database database;
   private final ProbeBudget budget = new ProbeBudget(System::nanoTime);
-  private long foldFrom;
+
+  /** The lowest id that the last fold left, as far as this process knows. */
+  private volatile long foldFrom;
+
   private long tidiedNanos = System.nanoTime() - IDLE.toNanos();
 
   Housekeeping(Database database) {
@@ -54,6 +57,11 @@ final class Housekeeping implements Step {
       rows += folded.rows();
     } while (folded.rows() == FOLD_LIMIT);
     return rows > WORTH_ANOTHER;
+  }
+
+  /** Where the living rows of the tally begin, as far as this process knows. */
+  long tallyFrom() {
+    return foldFrom;
   }
 
   private void removeLeftovers() {

@@ -247,7 +247,7 @@ final class Lanes {
       if (first >= frontier) {
         return;
       }
-      stragglers.add(new Range(0, first, last + 1));
+      stragglers.add(new Range(0, first, Math.min(last + 1, frontier)));
       stragglers.sort((a, b) -> Long.compare(a.from(), b.from()));
       List<Range> merged = new ArrayList<>();
       for (Range next : stragglers) {

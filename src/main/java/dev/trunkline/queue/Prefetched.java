@@ -4,37 +4,65 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
+import java.util.function.LongSupplier;
 
 /**
  * Deliveries that are claimed and not handled yet: those that wait for a handler, and those that
- * run. Bounded in count and bytes by what {@link #room} lets the fetcher claim. Thread-safe.
+ * run. Thread-safe.
+ *
+ * <p>How many may be claimed ahead follows the handlers: about what they finished in the last tenth
+ * of a second, so that fast ones are fed by large claims, and slow ones leave messages to other
+ * consumers. Bounded in count and bytes by what {@link #room} lets the fetcher claim.
  */
 final class Prefetched {
+  private static final double AHEAD_SECONDS = 0.1;
+  private static final long WINDOW_NANOS = 10_000_000;
+
+  private final int concurrency;
   private final int maxMessages;
   private final long maxBytes;
+  private final LongSupplier nanoClock;
   private final BlockingQueue<Delivery> waiting = new LinkedBlockingQueue<>();
   private int messages;
   private long bytes;
+  private double handledPerSecond;
+  private int handledInWindow;
+  private long windowNanos;
 
-  Prefetched(int maxMessages, long maxBytes) {
-    this.maxMessages = maxMessages;
-    this.maxBytes = maxBytes;
+  Prefetched(ConsumerConfig config, LongSupplier nanoClock) {
+    this.concurrency = config.concurrency();
+    this.maxMessages = config.prefetch();
+    this.maxBytes = config.prefetchBytes();
+    this.nanoClock = nanoClock;
+    this.windowNanos = nanoClock.getAsLong();
   }
 
   /** How much may be claimed now. */
   record Room(int messages, long bytes) {}
 
   /**
-   * Room for a claim that is worth its round trip: none until half of the messages have been
+   * Room for a claim that is worth its round trip: none until half of what may be held has been
    * handled, unless nothing waits.
    */
   synchronized Room room() {
-    int free = maxMessages - messages;
-    boolean worthIt = free * 2 >= maxMessages || waiting.isEmpty();
+    measure();
+    int may = (int) Math.min(maxMessages, concurrency + handledPerSecond * AHEAD_SECONDS);
+    int free = may - messages;
+    boolean worthIt = free * 2 >= may || waiting.isEmpty();
     boolean fits = messages == 0 || bytes < maxBytes;
-    return worthIt && fits
-        ? new Room(Math.max(0, free), Math.max(1, maxBytes - bytes))
+    return free > 0 && worthIt && fits
+        ? new Room(free, Math.max(1, maxBytes - bytes))
         : new Room(0, 0);
+  }
+
+  private void measure() {
+    long now = nanoClock.getAsLong();
+    long elapsed = now - windowNanos;
+    if (elapsed >= WINDOW_NANOS) {
+      handledPerSecond = 0.5 * handledPerSecond + 0.5 * handledInWindow * 1e9 / elapsed;
+      handledInWindow = 0;
+      windowNanos = now;
+    }
   }
 
   synchronized void add(List<Delivery> deliveries) {
@@ -50,8 +78,14 @@ final class Prefetched {
     return waiting.take();
   }
 
-  /** This one is handled, or given back. */
-  synchronized void remove(Delivery delivery) {
+  /** This one is handled. */
+  synchronized void handled(Delivery delivery) {
+    handledInWindow++;
+    givenBack(delivery);
+  }
+
+  /** This one was not handled, and is not held any longer. */
+  synchronized void givenBack(Delivery delivery) {
     messages--;
     bytes -= delivery.bytes();
   }

@@ -24,6 +24,7 @@ final class Pulse implements Step {
   private final DueTime expiry;
   private final Duration interval;
   private final ProbeBudget budget = new ProbeBudget(System::nanoTime);
+  private volatile boolean deadAreMany;
 
   /** What the pulse tells of what it finds. */
   record Listeners(Signals signals, Announcer announcer, DueTime due, DueTime expiry) {}
@@ -49,6 +50,7 @@ final class Pulse implements Step {
     if (everything) {
       budget.spent(Duration.ofNanos(System.nanoTime() - begin));
     }
+    deadAreMany = !budget.allows();
     if (!found.registered()) {
       LOG.warn(
           "this process was silent for too long and has been declared dead: it registers again");
@@ -64,13 +66,24 @@ final class Pulse implements Step {
     return interval;
   }
 
-  /** A run below where this process claims is a straggler: it is made known, exactly. */
+  /**
+   * Whether an old snapshot keeps so much that died that looks should begin where the hints say.
+   */
+  boolean deadAreMany() {
+    return deadAreMany;
+  }
+
+  /**
+   * There is a ready run at this place, and perhaps more after it. If claims begin further up, they
+   * look here once.
+   */
   private void tell(List<Signals.Watched> watched, long[] firstReady) {
     for (int i = 0; i < watched.size(); i++) {
       for (int priority = 0; priority < PRIORITIES; priority++) {
         long first = firstReady[i * PRIORITIES + priority];
         if (first >= 0) {
-          signals.appeared(watched.get(i).queueId(), new Lanes.Announced(priority, first, first));
+          signals.appeared(
+              watched.get(i).queueId(), new Lanes.Announced(priority, first, Long.MAX_VALUE - 1));
         }
       }
     }

@@ -106,7 +106,9 @@ public final class Queue {
             connection,
             session -> {
               Sender.Sent sent = sender.send(session, messages);
-              engine.announcer().inCallersTransaction(session, row.id(), sent);
+              if (engine.isListenedTo(row.id())) {
+                engine.announcer().inCallersTransaction(session, row.id(), sent);
+              }
               engine.signals().expect(row.id());
               return sent.ids();
             });
@@ -201,13 +203,7 @@ public final class Queue {
    * backlog.
    */
   public QueueStats stats() {
-    short[] priorities = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
-    return engine
-        .database()
-        .run(session -> TallyStore.stats(session, row.id(), 0, priorities, new long[10]))
-        .stream()
-        .findFirst()
-        .orElseThrow(() -> new QueueNotFoundException(row.name()));
+    return engine.stats(row).orElseThrow(() -> new QueueNotFoundException(row.name()));
   }
 
   /** The dead letters of this queue. */

@@ -35,7 +35,10 @@ final class TallyStore {
       SELECT (SELECT count(*) FROM taken) AS rows, (SELECT min(id) FROM folded) AS first
       """;
 
-  /** Sums the rows of one queue; a few per queue when the maintenance keeps up. */
+  /**
+   * Sums the rows of one queue; a few per queue when the maintenance keeps up. froms holds, per
+   * priority, where the look for its oldest ready message begins.
+   */
   private static final String STATS =
       """
       SELECT
@@ -48,11 +51,11 @@ final class TallyStore {
         coalesce(t.dead, 0) AS dead,
         (
           SELECT (extract(epoch FROM clock_timestamp() - min(m.enqueued_at)) * 1000)::bigint
-          FROM unnest(:priorities::smallint[], :froms::bigint[]) AS lane(priority, from_seq)
+          FROM unnest(:froms::bigint[]) WITH ORDINALITY AS lane(from_seq, position)
           CROSS JOIN LATERAL (
             SELECT r.ids[1] AS id
             FROM trunkline.ready r
-            WHERE r.queue_id = :queueId AND r.priority = lane.priority AND r.seq >= lane.from_seq
+            WHERE r.queue_id = :queueId AND r.priority = lane.position - 1 AND r.seq >= lane.from_seq
             ORDER BY r.seq
             LIMIT 1) oldest
           CROSS JOIN LATERAL (
@@ -85,13 +88,11 @@ final class TallyStore {
         .get(0);
   }
 
-  static List<QueueStats> stats(
-      Session session, int queueId, long tallyFrom, short[] priorities, long[] froms) {
+  static List<QueueStats> stats(Session session, int queueId, long tallyFrom, long[] froms) {
     return session
         .relaxed(STATS)
         .bind("queueId", queueId)
         .bind("tallyFrom", tallyFrom)
-        .bindArray("priorities", priorities)
         .bindArray("froms", froms)
         .list(QueueStats::of);
   }

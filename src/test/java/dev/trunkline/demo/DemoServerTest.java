@@ -114,7 +114,7 @@ class DemoServerTest {
           .hasMessageContaining("another process uses");
 
       owner.terminate();
-      owner.awaitExit(Duration.ofSeconds(20));
+      assertThat(owner.awaitExit(Duration.ofSeconds(20))).isEqualTo(128 + 15);
       assertThat(directory.resolve("postgres/postmaster.pid"))
           .as("the server went with the JVM")
           .doesNotExist();

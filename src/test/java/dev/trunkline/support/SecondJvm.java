@@ -87,7 +87,8 @@ public final class SecondJvm implements AutoCloseable {
 
   /** kill -15: the shutdown hooks run. Does not wait. */
   public void terminate() {
-    process.destroy();
+    // Not Process.destroy(): that closes the pipe at whose end the process halts.
+    process.toHandle().destroy();
   }
 
   /** Waits until it has ended; returns its exit status. */

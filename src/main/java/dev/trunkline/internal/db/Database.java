@@ -2,6 +2,7 @@ package dev.trunkline.internal.db;
 
 import static java.util.Objects.requireNonNull;
 
+import com.zaxxer.hikari.HikariDataSource;
 import dev.trunkline.error.DatabaseException;
 import java.sql.Connection;
 import java.sql.ResultSet;
@@ -29,6 +30,8 @@ import org.slf4j.LoggerFactory;
  */
 public final class Database {
   private static final Logger LOG = LoggerFactory.getLogger(Database.class);
+
+  private static final int SMALLEST_POOL_TO_LISTEN = 3;
 
   /** Shared, since it remembers what it has parsed. */
   private static final SqlParser PARSER = new ColonPrefixSqlParser();
@@ -94,6 +97,12 @@ public final class Database {
     } catch (JdbiException e) {
       throw translated(e);
     }
+  }
+
+  /** Whether the pool is large enough to keep one connection for LISTEN, as far as can be told. */
+  boolean canSpareConnection() {
+    return !(dataSource instanceof HikariDataSource pool)
+        || pool.getMaximumPoolSize() >= SMALLEST_POOL_TO_LISTEN;
   }
 
   /** A connection that the caller keeps and closes: for LISTEN. */

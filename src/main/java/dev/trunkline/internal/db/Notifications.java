@@ -90,6 +90,10 @@ public final class Notifications implements AutoCloseable {
   }
 
   private @Nullable Connection connect() throws SQLException {
+    if (!database.canSpareConnection()) {
+      LOG.info("the pool is too small to keep a connection for LISTEN: consumers poll");
+      return null;
+    }
     Connection fresh = database.connect();
     try {
       if (!fresh.isWrapperFor(PGConnection.class)) {
