@@ -133,9 +133,6 @@ public final class Trunkline implements AutoCloseable {
    */
   @Override
   public void close() {
-    queues.close();
-    if (ownPool != null) {
-      ownPool.close();
-    }
+    queues.close(ownPool == null ? () -> {} : ownPool::close);
   }
 }

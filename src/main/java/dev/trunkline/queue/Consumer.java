@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -46,6 +47,7 @@ public final class Consumer implements AutoCloseable {
   private final IdleBackoff idle = new IdleBackoff(FIRST_WAIT, LAST_WAIT);
   private final Set<Delivery> running = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean closed = new AtomicBoolean();
+  private final CountDownLatch stopped = new CountDownLatch(1);
   private final Signals.Subscription subscription;
   private volatile boolean stopping;
   private volatile boolean expecting;
@@ -75,6 +77,11 @@ public final class Consumer implements AutoCloseable {
   /** The name of the queue. */
   public String queue() {
     return queue;
+  }
+
+  /** Whether the calling thread is one that runs this consumer's handler. */
+  boolean runsOnThisThread() {
+    return workers.includeThisThread();
   }
 
   /** Whether {@link #close} has been called. */
@@ -189,7 +196,8 @@ public final class Consumer implements AutoCloseable {
    * Stops: claims nothing more, gives back what waits for a handler, lets running handlers finish,
    * and after the timeout interrupts them and gives their messages back. What is given back has
    * burnt no attempt. Idempotent. If the calling thread is interrupted, the timeout is over at
-   * once, and the thread is left interrupted.
+   * once, and the thread is left interrupted. Called by a handler of this consumer, it returns at
+   * once, and the consumer stops when the handler has returned.
    *
    * @param timeout how long running handlers may take: zero or more
    */
@@ -197,27 +205,49 @@ public final class Consumer implements AutoCloseable {
     if (timeout.isNegative()) {
       throw new IllegalArgumentException("timeout must not be negative: " + timeout);
     }
-    if (!closed.compareAndSet(false, true)) {
+    if (workers.includeThisThread()) {
+      closeFromHandler(timeout);
       return;
     }
     boolean interrupted = Thread.interrupted();
+    if (closed.compareAndSet(false, true)) {
+      try {
+        interrupted |= stop(interrupted ? Duration.ZERO : timeout);
+      } finally {
+        stopped.countDown();
+      }
+    } else {
+      interrupted |= !awaitStopped();
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** A handler that waited for itself would wait for ever. */
+  private void closeFromHandler(Duration timeout) {
+    Thread closer = new Thread(() -> close(timeout), "trunkline-" + queue + "-closer");
+    closer.setDaemon(true);
+    closer.start();
+  }
+
+  /** Answers whether the calling thread was interrupted meanwhile; its flag is clear then. */
+  private boolean stop(Duration timeout) {
     subscription.close();
     stopping = true;
     fetcher.close();
-    interrupted |= Thread.interrupted();
+    boolean interrupted = Thread.interrupted();
     giveBackWaiting();
     interrupted |= awaitHandlers(interrupted ? Duration.ZERO : timeout);
     giveBackWaiting();
     for (Delivery delivery : running) {
-      LOG.info(
-          "{}: {} was still running at the end of the timeout, it is given back", queue, delivery);
+      LOG.info("{}: {} still runs after the timeout, it is given back", queue, delivery);
       settle(delivery, new Verdict.Released(Duration.ZERO));
     }
     workers.interrupt();
     try {
       if (!settleBuffer.awaitEmpty(SETTLE_ON_CLOSE)) {
-        LOG.warn(
-            "{}: what was handled last could not be settled, it will be delivered again", queue);
+        LOG.warn("{}: what was handled last could not be settled, it is redelivered", queue);
       }
     } catch (InterruptedException e) {
       interrupted = true;
@@ -225,8 +255,15 @@ public final class Consumer implements AutoCloseable {
     settleBuffer.close();
     renewals.close();
     engine.forget(this);
-    if (interrupted) {
-      Thread.currentThread().interrupt();
+    return interrupted | Thread.interrupted();
+  }
+
+  private boolean awaitStopped() {
+    try {
+      stopped.await();
+      return true;
+    } catch (InterruptedException e) {
+      return false;
     }
   }
 

@@ -17,7 +17,7 @@ import org.slf4j.LoggerFactory;
  * What all queues of one process share: its identity, its hints and signals, and the loops that
  * keep everything going. Thread-safe.
  */
-final class Engine implements AutoCloseable {
+final class Engine {
   private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
 
   private final Database database;
@@ -152,13 +152,20 @@ final class Engine implements AutoCloseable {
    * leaves. Idempotent. If the database cannot be reached, what is held is found by others through
    * the missing heartbeat.
    */
-  @Override
-  public void close() {
+  void close(Runnable afterwards) {
     if (!closed.compareAndSet(false, true)) {
       return;
     }
-    boolean interrupted = closeConsumers();
-    interrupted |= Thread.interrupted();
+    if (consumers.stream().anyMatch(Consumer::runsOnThisThread)) {
+      // A handler that waited for itself would wait for ever.
+      new Thread(() -> stop(afterwards), "trunkline-closer").start();
+    } else {
+      stop(afterwards);
+    }
+  }
+
+  private void stop(Runnable afterwards) {
+    boolean interrupted = closeConsumers(Thread.interrupted());
     loops.forEach(Loop::stop);
     loops.forEach(Loop::close);
     announcer.close();
@@ -172,6 +179,7 @@ final class Engine implements AutoCloseable {
     } catch (dev.trunkline.error.DatabaseException e) {
       LOG.warn("leaving without giving back what is held: {}", e.getMessage());
     }
+    afterwards.run();
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
@@ -181,7 +189,7 @@ final class Engine implements AutoCloseable {
    * In parallel: the slowest handler decides how long it takes, not their sum. Answers whether it
    * was interrupted.
    */
-  private boolean closeConsumers() {
+  private boolean closeConsumers(boolean inAHurry) {
     List<Thread> closers = new ArrayList<>();
     for (Consumer open : consumers) {
       Thread closer = new Thread(open::close, "trunkline-" + open.queue() + "-closer");
@@ -189,7 +197,10 @@ final class Engine implements AutoCloseable {
       closer.start();
       closers.add(closer);
     }
-    boolean interrupted = false;
+    boolean interrupted = inAHurry;
+    if (inAHurry) {
+      closers.forEach(Thread::interrupt);
+    }
     for (Thread closer : closers) {
       while (closer.isAlive()) {
         try {

@@ -7,6 +7,8 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -31,6 +33,10 @@ final class LeaseReaper implements Step {
   private final Database database;
   private final Wakeups wakeups;
   private final DueTime expiry;
+
+  /** Leases that failed the last time, so that each is logged once. */
+  private final Set<Long> stuck = ConcurrentHashMap.newKeySet();
+
   private final ProbeBudget budget = new ProbeBudget(System::nanoTime);
 
   LeaseReaper(Database database, Wakeups wakeups, DueTime expiry) {
@@ -118,9 +124,12 @@ final class LeaseReaper implements Step {
                               new Reclaimed(
                                   lease.queueId(), Settler.reclaim(session, lease, verdict))));
       reclaimed.ifPresent(done -> done.result().announce(wakeups, done.queueId()));
+      stuck.remove(leaseId);
       return reclaimed.isPresent();
     } catch (dev.trunkline.error.DatabaseException e) {
-      LOG.debug("lease {} could not be taken back now", leaseId, e);
+      if (stuck.add(leaseId)) {
+        LOG.warn("lease {} could not be taken back, it is tried again until it works", leaseId, e);
+      }
       expiry.in(1_000);
       return false;
     }

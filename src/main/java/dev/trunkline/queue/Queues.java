@@ -11,7 +11,7 @@ import java.util.List;
  * The queues of one process: declare, find, alter. Thread-safe. Users reach it through {@code
  * Trunkline}.
  */
-public final class Queues implements AutoCloseable {
+public final class Queues {
   private final Engine engine;
 
   private Queues(Engine engine) {
@@ -85,9 +85,10 @@ public final class Queues implements AutoCloseable {
   /**
    * Closes all consumers and stops what runs in the background; see {@link Consumer#close()}.
    * Idempotent.
+   *
+   * @param afterwards run when all has stopped; called by a handler, this returns before that
    */
-  @Override
-  public void close() {
-    engine.close();
+  public void close(Runnable afterwards) {
+    engine.close(requireNonNull(afterwards, "afterwards"));
   }
 }

@@ -45,6 +45,11 @@ final class Workers {
     return running.await(atMost.toMillis(), TimeUnit.MILLISECONDS);
   }
 
+  /** Whether the calling thread is one of these. */
+  boolean includeThisThread() {
+    return threads.contains(Thread.currentThread());
+  }
+
   void interrupt() {
     threads.forEach(Thread::interrupt);
   }
