@@ -52,13 +52,15 @@ final class Engine {
     Loop reaping = new Loop("reaper", reaper);
     due.onBroughtForward(scheduling::wake);
     expiry.onBroughtForward(reaping::wake);
-    Pulse.Listeners listeners = new Pulse.Listeners(signals, announcer, due, expiry);
-    this.pulse = new Pulse(database, consumer, listeners, config.pollInterval());
     this.housekeeping = new Housekeeping(database);
+    Loop housekeeper = new Loop("housekeeping", housekeeping);
+    Pulse.Listeners listeners =
+        new Pulse.Listeners(signals, announcer, due, expiry, housekeeper::wake);
+    this.pulse = new Pulse(database, consumer, listeners, config.pollInterval());
     loops.add(new Loop("pulse", pulse));
     loops.add(scheduling);
     loops.add(reaping);
-    loops.add(new Loop("housekeeping", housekeeping));
+    loops.add(housekeeper);
   }
 
   /** Registers the process and starts the loops. */

@@ -15,6 +15,7 @@ import org.slf4j.LoggerFactory;
 final class Pulse implements Step {
   private static final Logger LOG = LoggerFactory.getLogger(Pulse.class);
   private static final int PRIORITIES = 10;
+  private static final int ROWS_WORTH_A_FOLD = 500;
 
   private final Database database;
   private final ConsumerIdentity consumer;
@@ -22,12 +23,15 @@ final class Pulse implements Step {
   private final Announcer announcer;
   private final DueTime due;
   private final DueTime expiry;
+  private final Runnable tallyHasGrown;
   private final Duration interval;
   private final ProbeBudget budget = new ProbeBudget(System::nanoTime);
   private volatile boolean deadAreMany;
+  private long tallySeen;
 
   /** What the pulse tells of what it finds. */
-  record Listeners(Signals signals, Announcer announcer, DueTime due, DueTime expiry) {}
+  record Listeners(
+      Signals signals, Announcer announcer, DueTime due, DueTime expiry, Runnable tallyHasGrown) {}
 
   Pulse(Database database, ConsumerIdentity consumer, Listeners listeners, Duration interval) {
     this.database = database;
@@ -36,6 +40,7 @@ final class Pulse implements Step {
     this.announcer = listeners.announcer();
     this.due = listeners.due();
     this.expiry = listeners.expiry();
+    this.tallyHasGrown = listeners.tallyHasGrown();
     this.interval = interval;
   }
 
@@ -61,6 +66,10 @@ final class Pulse implements Step {
     found.expiresInMs().ifPresent(expiry::in);
     if (found.silent()) {
       expiry.in(0);
+    }
+    if (found.newestTally() - tallySeen > ROWS_WORTH_A_FOLD) {
+      tallySeen = found.newestTally();
+      tallyHasGrown.run();
     }
     tell(watched, found.firstReady());
     return interval;

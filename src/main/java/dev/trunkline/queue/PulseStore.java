@@ -51,6 +51,7 @@ final class PulseStore {
           ORDER BY visible_at
           LIMIT 1
         ) AS expires_in_ms,
+        (SELECT coalesce(max(id), 0) FROM trunkline.tally) AS newest_tally,
         ARRAY(
           SELECT coalesce((
             SELECT ready.seq
@@ -69,6 +70,7 @@ final class PulseStore {
   /**
    * What a look found.
    *
+   * @param newestTally the id of the newest row of the tally
    * @param firstReady per lane asked for, the place of the first ready run, or -1
    */
   record Found(
@@ -77,6 +79,7 @@ final class PulseStore {
       boolean silent,
       OptionalLong dueInMs,
       OptionalLong expiresInMs,
+      long newestTally,
       long[] firstReady) {
 
     static Found of(ResultSet row) throws SQLException {
@@ -86,6 +89,7 @@ final class PulseStore {
           row.getBoolean("silent"),
           optional(row, "due_in_ms"),
           optional(row, "expires_in_ms"),
+          row.getLong("newest_tally"),
           unboxed((Long[]) row.getArray("first_ready").getArray()));
     }
 

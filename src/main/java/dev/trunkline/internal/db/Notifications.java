@@ -27,7 +27,7 @@ public final class Notifications implements AutoCloseable {
   private static final int WAIT_MILLIS = 500;
 
   /** A connection that was silent for so long is asked whether it is still there. */
-  private static final Duration PROBE_AFTER = Duration.ofSeconds(15);
+  private static final Duration PROBE_AFTER = Duration.ofMinutes(2);
 
   private static final Duration PROBE_TIMEOUT = Duration.ofSeconds(5);
 
