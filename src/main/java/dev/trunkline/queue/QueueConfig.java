@@ -10,7 +10,7 @@ import java.time.Duration;
  * thread-safe.
  *
  * @param visibilityTimeout how long a delivery is hidden from other consumers unless it is settled
- *     or extended: 1 ms to 12 h, default 30 s
+ *     or extended: 1 ms to 12 h in whole milliseconds, default 30 s
  * @param retryPolicy when failed and lost deliveries are tried again and given up, default {@link
  *     RetryPolicy#defaults()}
  * @param maxPayloadBytes the largest payload accepted: 1 byte to 256 MiB, default 1 MiB
@@ -32,7 +32,7 @@ public record QueueConfig(
    * @throws IllegalArgumentException naming the argument that is out of range, and its value
    */
   public QueueConfig {
-    VisibilityTimeout.check("visibilityTimeout", visibilityTimeout);
+    visibilityTimeout = VisibilityTimeout.check("visibilityTimeout", visibilityTimeout);
     requireNonNull(retryPolicy, "retryPolicy");
     if (maxPayloadBytes < 1 || maxPayloadBytes > LARGEST_MAX_PAYLOAD_BYTES) {
       throw new IllegalArgumentException(

@@ -3,6 +3,7 @@ package dev.trunkline.queue;
 import static java.util.Objects.requireNonNull;
 
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 
 /** The range of visibility timeouts. */
 final class VisibilityTimeout {
@@ -11,11 +12,12 @@ final class VisibilityTimeout {
 
   private VisibilityTimeout() {}
 
+  /** Answers it in whole milliseconds, as it is stored. */
   static Duration check(String name, Duration value) {
     requireNonNull(value, name);
     if (value.compareTo(SHORTEST) < 0 || value.compareTo(LONGEST) > 0) {
       throw new IllegalArgumentException(name + " must be between 1 ms and 12 h: " + value);
     }
-    return value;
+    return value.truncatedTo(ChronoUnit.MILLIS);
   }
 }

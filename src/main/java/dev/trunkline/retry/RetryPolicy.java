@@ -3,6 +3,7 @@ package dev.trunkline.retry;
 import static java.util.Objects.requireNonNull;
 
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.OptionalInt;
 import java.util.function.DoubleSupplier;
 
@@ -10,7 +11,7 @@ import java.util.function.DoubleSupplier;
  * When a failed or lost delivery is tried again, and when it is given up.
  *
  * <p>The delay after the n-th failure is {@code min(maxDelay, initialDelay * multiplier^(n-1))},
- * spread by the jitter. It applies to failures and to lease expiries alike. Immutable and
+ * spread by the jitter; all are whole milliseconds. It applies to failures and to lease expiries alike. Immutable and
  * thread-safe.
  *
  * @param maxDeliveries failed or lost deliveries after which the message becomes a dead letter: 1
@@ -49,6 +50,9 @@ public record RetryPolicy(
     requireNonNull(initialDelay, "initialDelay");
     requireNonNull(maxDelay, "maxDelay");
     requireNonNull(jitter, "jitter");
+    // As they are stored: a policy must be equal to itself read back.
+    initialDelay = initialDelay.truncatedTo(ChronoUnit.MILLIS);
+    maxDelay = maxDelay.truncatedTo(ChronoUnit.MILLIS);
     if (maxDeliveries < 1 && maxDeliveries != UNLIMITED) {
       throw new IllegalArgumentException(
           "maxDeliveries must be at least 1, or -1 for unlimited: " + maxDeliveries);
