@@ -3,6 +3,7 @@ package dev.trunkline.queue;
 import dev.trunkline.internal.db.StoredHeaders;
 import dev.trunkline.message.Message;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
@@ -105,9 +106,14 @@ final class OutgoingBatch {
   @Nullable Long[] dueAtsMs() {
     @Nullable Long[] dueAts = new Long[messages.size()];
     for (int i = 0; i < dueAts.length; i++) {
-      dueAts[i] = messages.get(i).deliverAt().map(java.time.Instant::toEpochMilli).orElse(null);
+      dueAts[i] = messages.get(i).deliverAt().map(OutgoingBatch::epochMillis).orElse(null);
     }
     return dueAts;
+  }
+
+  /** Long ago is as good as the beginning of the epoch, and fits into a timestamp. */
+  private static long epochMillis(Instant instant) {
+    return instant.isBefore(Instant.EPOCH) ? 0 : instant.toEpochMilli();
   }
 
   /**
