@@ -11,7 +11,8 @@ final class ScheduleStore {
   private ScheduleStore() {}
 
   /**
-   * Moves due messages to ready, those due first in front, in runs of up to 32 small ones. Locks
+   * Moves due messages to ready, those due first in front, in runs of up to 32 small ones; a large
+   * one is a run of its own, and ends the stretch of small ones before it. Locks
    * the rows it moves and skips those another process is moving. Unless everything is to be looked
    * at it begins ten seconds back, so that the dead entries of what was moved long ago are not
    * walked.
@@ -29,14 +30,18 @@ final class ScheduleStore {
           LIMIT :limit
           FOR UPDATE SKIP LOCKED))
         RETURNING id, due_at, queue_id, bytes, priority, deliveries, acquired
-      ), numbered AS (
+      ), stretched AS (
         SELECT
           due.*,
-          CASE
-            WHEN bytes > 8192 THEN -id
-            ELSE (row_number() OVER (PARTITION BY queue_id, priority, bytes > 8192 ORDER BY due_at, id) - 1) / 32
-          END AS run
+          bytes > 8192 AS large,
+          count(*) FILTER (WHERE bytes > 8192) OVER (
+            PARTITION BY queue_id, priority ORDER BY due_at, id ROWS UNBOUNDED PRECEDING) AS stretch
         FROM due
+      ), numbered AS (
+        SELECT
+          stretched.*,
+          (row_number() OVER (PARTITION BY queue_id, priority, stretch, large ORDER BY due_at, id) - 1) / 32 AS run
+        FROM stretched
       ), runs AS (
         SELECT
           queue_id,
@@ -46,7 +51,7 @@ final class ScheduleStore {
           array_agg(deliveries ORDER BY due_at, id) AS deliveries,
           array_agg(acquired ORDER BY due_at, id) AS acquired
         FROM numbered
-        GROUP BY queue_id, priority, run
+        GROUP BY queue_id, priority, stretch, large, run
         ORDER BY min(due_at), min(id)
       ), readied AS (
         INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
