@@ -18,7 +18,8 @@ public final class DeadLetterStore {
 
   /**
    * Moves messages that were taken out of their lease in this transaction to the dead letters: copy
-   * and delete are one statement. Answers how many.
+   * and delete are one statement. They are counted as the queue's that has the name now. Answers
+   * how many.
    */
   private static final String BURY =
       """
@@ -43,11 +44,15 @@ public final class DeadLetterStore {
         FROM gone
         JOIN death ON death.id = gone.id
         JOIN trunkline.queue ON queue.id = gone.queue_id
-        RETURNING id
+        RETURNING id, queue
       ), counted AS (
         INSERT INTO trunkline.tally (queue_id, in_flight, dead)
-        SELECT :queueId, -cardinality(:ids::bigint[]), count(*)
+        SELECT :queueId, -cardinality(:ids::bigint[]), 0
+        UNION ALL
+        SELECT living.id, 0, count(*)
         FROM buried
+        JOIN trunkline.queue living ON living.name = buried.queue AND living.deleted_at IS NULL
+        GROUP BY living.id
       )
       SELECT count(*) FROM buried
       """;
