@@ -30,12 +30,16 @@ final class Lanes {
    */
   private static final long LAG_NANOS = 250_000_000L;
 
+  /** Whoever claims again within this time has not gone away. */
+  private static final long USE_NANOS = 60_000_000_000L;
+
   private final ReentrantLock lock = new ReentrantLock();
   private final Lane[] lanes = new Lane[Message.HIGHEST_PRIORITY + 1];
   private final List<Announced> announced = new ArrayList<>();
   private int underWay;
   private boolean saturated;
   private long laggedAt = System.nanoTime();
+  private volatile long usedAt = System.nanoTime() - USE_NANOS;
 
   Lanes() {
     for (int priority = 0; priority < lanes.length; priority++) {
@@ -76,6 +80,7 @@ final class Lanes {
     lock.lock();
     try {
       long now = System.nanoTime();
+      usedAt = now;
       if (now - laggedAt > LAG_NANOS) {
         laggedAt = now;
         for (Lane lane : lanes) {
@@ -157,6 +162,11 @@ final class Lanes {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Whether anybody has claimed in the last minute. */
+  boolean areInUse() {
+    return System.nanoTime() - usedAt < USE_NANOS;
   }
 
   /** Where a cheap look begins, per priority: a little below the frontier. */

@@ -16,7 +16,7 @@ final class Signals {
   /** Those who wait for one queue. */
   private record Listeners(Lanes lanes, Set<Runnable> waiting) {}
 
-  /** A queue that somebody waits for. */
+  /** A queue that somebody waits for, or claims from. */
   record Watched(int queueId, Lanes lanes) {}
 
   /** Ends a subscription. */
@@ -63,10 +63,15 @@ final class Signals {
     queues.values().forEach(listeners -> listeners.waiting().forEach(Runnable::run));
   }
 
-  /** The queues that somebody waits for. */
+  /**
+   * The queues that somebody waits for, or claims from without ever waiting: what commits below
+   * where such claims begin has to be found for them, too.
+   */
   List<Watched> watched() {
     return queues.entrySet().stream()
-        .filter(entry -> !entry.getValue().waiting().isEmpty())
+        .filter(
+            entry ->
+                !entry.getValue().waiting().isEmpty() || entry.getValue().lanes().areInUse())
         .map(entry -> new Watched(entry.getKey(), entry.getValue().lanes()))
         .toList();
   }
