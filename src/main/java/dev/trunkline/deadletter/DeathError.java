@@ -27,7 +27,7 @@ public record DeathError(String className, @Nullable String message, String stac
       StringWriter text = new StringWriter();
       error.printStackTrace(new PrintWriter(text));
       stack = text.toString();
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | StackOverflowError e) {
       stack = "no stack trace: " + e.getClass().getName();
     }
     return new DeathError(

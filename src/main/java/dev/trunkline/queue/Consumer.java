@@ -164,20 +164,27 @@ public final class Consumer implements AutoCloseable {
         throw new IllegalStateException("the handler returned null instead of an outcome");
       }
       return Verdict.of(outcome);
-    } catch (PayloadUnreadableException e) {
-      LOG.warn("{}: {} cannot be read, it is dead: {}", queue, delivery, e.getMessage());
-      return new Verdict.Dead(DeathReason.UNREADABLE, null, DeathError.of(e));
     } catch (Throwable e) {
-      if (stopping && e instanceof InterruptedException) {
-        return new Verdict.Released(Duration.ZERO);
-      }
-      if (config.isNonRetryable(e)) {
-        LOG.warn("{}: {} failed and is not retried, it is dead", queue, delivery, e);
-        return new Verdict.Dead(DeathReason.NON_RETRYABLE, null, DeathError.of(e));
-      }
-      LOG.info("{}: {} failed: {}", queue, delivery, e.toString());
-      return new Verdict.Failed(Optional.empty(), DeathError.of(e), DeathReason.DELIVERY_LIMIT);
+      return verdictOn(delivery, e);
     }
+  }
+
+  /** Calls no method of the exception but through DeathError: some of them throw again. */
+  private Verdict verdictOn(Delivery delivery, Throwable failure) {
+    if (stopping && failure instanceof InterruptedException) {
+      return new Verdict.Released(Duration.ZERO);
+    }
+    DeathError error = DeathError.of(failure);
+    if (failure instanceof PayloadUnreadableException) {
+      LOG.warn("{}: {} cannot be read, it is dead: {}", queue, delivery, error.message());
+      return new Verdict.Dead(DeathReason.UNREADABLE, null, error);
+    }
+    if (config.isNonRetryable(failure)) {
+      LOG.warn("{}: {} is not tried again, it is dead: {}", queue, delivery, error.stack());
+      return new Verdict.Dead(DeathReason.NON_RETRYABLE, null, error);
+    }
+    LOG.info("{}: {} failed: {}: {}", queue, delivery, error.className(), error.message());
+    return new Verdict.Failed(Optional.empty(), error, DeathReason.DELIVERY_LIMIT);
   }
 
   private void settle(Delivery delivery, Verdict verdict) {
