@@ -32,6 +32,9 @@ public final class Consumer implements AutoCloseable {
    */
   private static final Duration UNTIL_WOKEN = Duration.ofHours(1);
 
+  /** As long as nanoseconds can be reckoned with. */
+  private static final Duration FOR_EVER = Duration.ofDays(36_500);
+
   private static final Duration SETTLE_ON_CLOSE = Duration.ofSeconds(10);
 
   private final String queue;
@@ -265,6 +268,10 @@ public final class Consumer implements AutoCloseable {
     return interrupted | Thread.interrupted();
   }
 
+  private static Duration shorter(Duration a, Duration b) {
+    return a.compareTo(b) < 0 ? a : b;
+  }
+
   private boolean awaitStopped() {
     try {
       stopped.await();
@@ -283,7 +290,7 @@ public final class Consumer implements AutoCloseable {
 
   /** Idle workers wait for a delivery that does not come: only those that run are waited for. */
   private boolean awaitHandlers(Duration timeout) {
-    long end = System.nanoTime() + timeout.toNanos();
+    long end = System.nanoTime() + shorter(timeout, FOR_EVER).toNanos();
     try {
       while (!prefetched.isEmpty() && System.nanoTime() - end < 0) {
         workers.await(Duration.ofMillis(5));
