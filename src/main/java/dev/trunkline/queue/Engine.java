@@ -109,6 +109,18 @@ final class Engine {
         .findFirst();
   }
 
+  /**
+   * Makes claims from this queue begin at the very beginning, unless that means to walk too much of
+   * what died. Answers whether it did.
+   */
+  boolean forgetHints(int queueId) {
+    if (pulse.deadAreMany()) {
+      return false;
+    }
+    signals.lanes(queueId).startOver();
+    return true;
+  }
+
   /** Whether anybody listens to a notification about this queue. */
   boolean isListenedTo(int queueId) {
     return !announcer.isAlone() || signals.isWatched(queueId);

@@ -164,6 +164,18 @@ final class Lanes {
     }
   }
 
+  /** Forgets where claims begin: the next one begins at the beginning. */
+  void startOver() {
+    lock.lock();
+    try {
+      for (Lane lane : lanes) {
+        lane.startOver();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Whether anybody has claimed in the last minute. */
   boolean areInUse() {
     return System.nanoTime() - usedAt < USE_NANOS;
@@ -223,6 +235,13 @@ final class Lanes {
     void forget() {
       frontier = laggedTwice;
       lagged = laggedTwice;
+    }
+
+    void startOver() {
+      frontier = 0;
+      lagged = 0;
+      laggedTwice = 0;
+      stragglers.clear();
     }
 
     void addRanges(int priority, boolean saturated, List<Range> ranges) {

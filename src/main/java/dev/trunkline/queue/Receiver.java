@@ -33,6 +33,11 @@ final class Receiver {
   List<Delivery> receive(ReceiveOptions options) {
     Wakeup wakeup = new Wakeup();
     List<Delivery> deliveries = claimAll(options);
+    if (deliveries.isEmpty() && engine.forgetHints(queueId)) {
+      // Nothing where the hints say: a caller who does not wait is not told so on the word of a
+      // hint.
+      deliveries = claimAll(options);
+    }
     if (!deliveries.isEmpty()) {
       return deliveries;
     }

@@ -70,8 +70,7 @@ final class Signals {
   List<Watched> watched() {
     return queues.entrySet().stream()
         .filter(
-            entry ->
-                !entry.getValue().waiting().isEmpty() || entry.getValue().lanes().areInUse())
+            entry -> !entry.getValue().waiting().isEmpty() || entry.getValue().lanes().areInUse())
         .map(entry -> new Watched(entry.getKey(), entry.getValue().lanes()))
         .toList();
   }

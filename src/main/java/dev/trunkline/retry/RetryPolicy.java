@@ -11,8 +11,8 @@ import java.util.function.DoubleSupplier;
  * When a failed or lost delivery is tried again, and when it is given up.
  *
  * <p>The delay after the n-th failure is {@code min(maxDelay, initialDelay * multiplier^(n-1))},
- * spread by the jitter; all are whole milliseconds. It applies to failures and to lease expiries alike. Immutable and
- * thread-safe.
+ * spread by the jitter; all are whole milliseconds. It applies to failures and to lease expiries
+ * alike. Immutable and thread-safe.
  *
  * @param maxDeliveries failed or lost deliveries after which the message becomes a dead letter: 1
  *     or more, default 5; {@link #UNLIMITED} (-1) for never

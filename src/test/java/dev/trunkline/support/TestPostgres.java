@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
+import java.time.Duration;
 import java.util.Properties;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -133,6 +134,7 @@ public final class TestPostgres {
               .setDataDirectory(Files.createTempDirectory(Files.createDirectories(parent), "test-"))
               .setServerConfig("max_connections", MAX_CONNECTIONS)
               .setServerConfig("unix_socket_directories", "")
+              .setPGStartupWait(Duration.ofSeconds(60))
               .start();
       TestPostgres server =
           new TestPostgres(postgres.getJdbcUrl("postgres", "postgres"), "postgres", "");
