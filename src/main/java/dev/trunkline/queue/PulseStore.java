@@ -40,14 +40,16 @@ final class PulseStore {
         (
           SELECT (extract(epoch FROM due_at - clock_timestamp()) * 1000)::bigint
           FROM trunkline.scheduled
-          WHERE due_at >= CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '2 seconds' END
+          WHERE due_at >= (
+            SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '2 seconds' END)
           ORDER BY due_at
           LIMIT 1
         ) AS due_in_ms,
         (
           SELECT (extract(epoch FROM visible_at - clock_timestamp()) * 1000)::bigint
           FROM trunkline.lease
-          WHERE visible_at >= CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '2 seconds' END
+          WHERE visible_at >= (
+            SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '2 seconds' END)
           ORDER BY visible_at
           LIMIT 1
         ) AS expires_in_ms,

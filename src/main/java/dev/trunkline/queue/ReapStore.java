@@ -15,14 +15,15 @@ final class ReapStore {
   /**
    * Leases that have expired, oldest first. A plain look: TAKE_BACK decides. Unless everything is
    * to be looked at it begins ten seconds back, so that the dead entries of leases that were acked
-   * long ago are not walked.
+   * long ago are not walked. The bounds are subqueries: a volatile function by itself is no
+   * condition of an index, and all leases would be read.
    */
   private static final String EXPIRED =
       """
       SELECT id
       FROM trunkline.lease
-      WHERE visible_at >= CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END
-        AND visible_at <= coalesce(to_timestamp(nullif(:nowMs, -1) / 1000.0), clock_timestamp())
+      WHERE visible_at >= (SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END)
+        AND visible_at <= (SELECT coalesce(to_timestamp(nullif(:nowMs, -1) / 1000.0), clock_timestamp()))
       ORDER BY visible_at
       LIMIT :limit
       """;

@@ -14,7 +14,9 @@ final class ScheduleStore {
    * Moves due messages to ready, those due first in front, in runs of up to 32 small ones; a large
    * one is a run of its own, and ends the stretch of small ones before it. Locks the rows it moves
    * and skips those another process is moving. Unless everything is to be looked at it begins ten
-   * seconds back, so that the dead entries of what was moved long ago are not walked.
+   * seconds back, so that the dead entries of what was moved long ago are not walked. The bounds are
+   * subqueries: a volatile function by itself is no condition of an index, and all that is
+   * scheduled would be read.
    */
   private static final String PROMOTE =
       """
@@ -23,8 +25,8 @@ final class ScheduleStore {
         WHERE ctid = ANY (ARRAY(
           SELECT ctid
           FROM trunkline.scheduled
-          WHERE due_at >= CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END
-            AND due_at <= coalesce(to_timestamp(nullif(:nowMs, -1) / 1000.0), clock_timestamp())
+          WHERE due_at >= (SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END)
+            AND due_at <= (SELECT coalesce(to_timestamp(nullif(:nowMs, -1) / 1000.0), clock_timestamp()))
           ORDER BY due_at, id
           LIMIT :limit
           FOR UPDATE SKIP LOCKED))
@@ -73,7 +75,7 @@ final class ScheduleStore {
       """
       SELECT (extract(epoch FROM due_at - clock_timestamp()) * 1000)::bigint AS due_in_ms
       FROM trunkline.scheduled
-      WHERE due_at >= CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END
+      WHERE due_at >= (SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END)
       ORDER BY due_at
       LIMIT 1
       """;
