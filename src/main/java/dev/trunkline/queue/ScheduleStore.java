@@ -14,8 +14,8 @@ final class ScheduleStore {
    * Moves due messages to ready, those due first in front, in runs of up to 32 small ones; a large
    * one is a run of its own, and ends the stretch of small ones before it. Locks the rows it moves
    * and skips those another process is moving. Unless everything is to be looked at it begins ten
-   * seconds back, so that the dead entries of what was moved long ago are not walked. The bounds are
-   * subqueries: a volatile function by itself is no condition of an index, and all that is
+   * seconds back, so that the dead entries of what was moved long ago are not walked. The bounds
+   * are subqueries: a volatile function by itself is no condition of an index, and all that is
    * scheduled would be read.
    */
   private static final String PROMOTE =

@@ -19,6 +19,8 @@ import org.jdbi.v3.core.statement.SqlParser;
 import org.jdbi.v3.core.statement.SqlStatements;
 import org.jdbi.v3.core.statement.TemplateEngine;
 import org.jspecify.annotations.Nullable;
+import org.postgresql.PGConnection;
+import org.postgresql.jdbc.PreferQueryMode;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -45,6 +47,12 @@ public final class Database {
    */
   private volatile boolean isolationDiffers;
 
+  /**
+   * The driver sends a text of several statements one by one, so that in auto-commit each would be
+   * a transaction of its own, and the settings before a statement gone when it runs.
+   */
+  private volatile boolean sentOneByOne;
+
   /** Remembers the pool; {@link #inspect} connects. */
   public Database(DataSource dataSource) {
     this.dataSource = requireNonNull(dataSource, "dataSource");
@@ -61,12 +69,17 @@ public final class Database {
     try (Connection connection = dataSource.getConnection()) {
       isolationDiffers =
           connection.getTransactionIsolation() != Connection.TRANSACTION_READ_COMMITTED;
+      sentOneByOne =
+          connection.isWrapperFor(PGConnection.class)
+              && connection.unwrap(PGConnection.class).getPreferQueryMode()
+                  == PreferQueryMode.SIMPLE;
       if (!connection.getAutoCommit()) {
         connection.rollback();
       }
       if (isolationDiffers) {
         LOG.info(
-            "the pool's default isolation is not READ COMMITTED: it is set for each statement of ours");
+            "the pool's default isolation is not READ COMMITTED: it is set for each statement of"
+                + " ours");
       }
     } catch (SQLException e) {
       throw translated(e);
@@ -75,7 +88,7 @@ public final class Database {
 
   /** Runs statements on a connection of ours, each a transaction of its own. */
   public <T extends @Nullable Object> T run(Work<T> work) {
-    return onOwn(true, work);
+    return onOwn(!sentOneByOne, work);
   }
 
   /**

@@ -194,7 +194,9 @@ class SessionTest {
                 config.setConnectionInitSql("SET jit = on; SET synchronous_commit = on");
               }
             });
-    return new Database(pool);
+    Database made = new Database(pool);
+    made.inspect();
+    return made;
   }
 
   private static List<String> alone(Database database, Work<List<String>> work) {
