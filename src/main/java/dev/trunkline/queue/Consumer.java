@@ -8,8 +8,6 @@ import dev.trunkline.internal.loop.Loop;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
@@ -48,7 +46,6 @@ public final class Consumer implements AutoCloseable {
   private final Workers workers;
   private final Loop fetcher;
   private final IdleBackoff idle = new IdleBackoff(FIRST_WAIT, LAST_WAIT);
-  private final Set<Delivery> running = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean closed = new AtomicBoolean();
   private final CountDownLatch stopped = new CountDownLatch(1);
   private final Signals.Subscription subscription;
@@ -89,7 +86,7 @@ public final class Consumer implements AutoCloseable {
 
   /** Whether {@link #close} has been called. */
   public boolean isClosed() {
-    return closed.get();
+    return stopping;
   }
 
   private void wake() {
@@ -128,7 +125,6 @@ public final class Consumer implements AutoCloseable {
     try {
       while (!stopping) {
         Delivery delivery = prefetched.take();
-        running.add(delivery);
         try {
           if (!stopping) {
             handle(delivery);
@@ -136,7 +132,6 @@ public final class Consumer implements AutoCloseable {
             settle(delivery, new Verdict.Released(Duration.ZERO));
           }
         } finally {
-          running.remove(delivery);
           prefetched.handled(delivery);
           fetcher.wake();
         }
@@ -221,6 +216,7 @@ public final class Consumer implements AutoCloseable {
     }
     boolean interrupted = Thread.interrupted();
     if (closed.compareAndSet(false, true)) {
+      stopping = true;
       try {
         interrupted |= stop(interrupted ? Duration.ZERO : timeout);
       } finally {
@@ -236,6 +232,7 @@ public final class Consumer implements AutoCloseable {
 
   /** A handler that waited for itself would wait for ever. */
   private void closeFromHandler(Duration timeout) {
+    stopping = true;
     Thread closer = new Thread(() -> close(timeout), "trunkline-" + queue + "-closer");
     closer.setDaemon(true);
     closer.start();
@@ -244,13 +241,12 @@ public final class Consumer implements AutoCloseable {
   /** Answers whether the calling thread was interrupted meanwhile; its flag is clear then. */
   private boolean stop(Duration timeout) {
     subscription.close();
-    stopping = true;
     fetcher.close();
     boolean interrupted = Thread.interrupted();
     giveBackWaiting();
     interrupted |= awaitHandlers(interrupted ? Duration.ZERO : timeout);
     giveBackWaiting();
-    for (Delivery delivery : running) {
+    for (Delivery delivery : prefetched.unfinished()) {
       LOG.info("{}: {} still runs after the timeout, it is given back", queue, delivery);
       settle(delivery, new Verdict.Released(Duration.ZERO));
     }

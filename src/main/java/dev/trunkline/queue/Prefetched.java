@@ -1,7 +1,9 @@
 package dev.trunkline.queue;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.LongSupplier;
@@ -23,7 +25,7 @@ final class Prefetched {
   private final long maxBytes;
   private final LongSupplier nanoClock;
   private final BlockingQueue<Delivery> waiting = new LinkedBlockingQueue<>();
-  private int messages;
+  private final Set<Delivery> unfinished = new HashSet<>();
   private long bytes;
   private double handledPerSecond;
   private int handledInWindow;
@@ -47,9 +49,9 @@ final class Prefetched {
   synchronized Room room() {
     measure();
     int may = (int) Math.min(maxMessages, concurrency + handledPerSecond * AHEAD_SECONDS);
-    int free = may - messages;
+    int free = may - unfinished.size();
     boolean worthIt = free * 2 >= may || waiting.isEmpty();
-    boolean fits = messages == 0 || bytes < maxBytes;
+    boolean fits = unfinished.isEmpty() || bytes < maxBytes;
     return free > 0 && worthIt && fits
         ? new Room(free, Math.max(1, maxBytes - bytes))
         : new Room(0, 0);
@@ -67,7 +69,7 @@ final class Prefetched {
 
   synchronized void add(List<Delivery> deliveries) {
     for (Delivery delivery : deliveries) {
-      messages++;
+      unfinished.add(delivery);
       bytes += delivery.bytes();
     }
     waiting.addAll(deliveries);
@@ -86,13 +88,18 @@ final class Prefetched {
 
   /** This one was not handled, and is not held any longer. */
   synchronized void givenBack(Delivery delivery) {
-    messages--;
+    unfinished.remove(delivery);
     bytes -= delivery.bytes();
   }
 
   /** Whether nothing is claimed and not handled. */
   synchronized boolean isEmpty() {
-    return messages == 0;
+    return unfinished.isEmpty();
+  }
+
+  /** All that are claimed and not handled, whether a handler has them yet or not. */
+  synchronized List<Delivery> unfinished() {
+    return List.copyOf(unfinished);
   }
 
   /** All that wait; they are no longer handed out, but still counted. */
