@@ -17,9 +17,9 @@ import org.jspecify.annotations.Nullable;
 final class Lease {
   private final long id;
   private final int queueId;
-  private final Duration hiddenFor;
   private final long claimedNanos = System.nanoTime();
   private final Set<Long> open = ConcurrentHashMap.newKeySet();
+  private volatile Duration hiddenFor;
   private volatile long renewedNanos = claimedNanos;
   private volatile boolean lost;
   private volatile @Nullable Renewals renewals;
@@ -39,7 +39,7 @@ final class Lease {
     return queueId;
   }
 
-  /** The visibility timeout it was claimed with. */
+  /** The visibility timeout it was claimed with, or last extended by. */
   Duration hiddenFor() {
     return hiddenFor;
   }
@@ -69,6 +69,12 @@ final class Lease {
 
   void renewed() {
     renewedNanos = System.nanoTime();
+  }
+
+  /** It is hidden for so long from now on. */
+  void extended(Duration visibilityTimeout) {
+    hiddenFor = visibilityTimeout;
+    renewed();
   }
 
   /**

@@ -128,7 +128,8 @@ final class Settler {
         lease.lose();
         throw delivery.leaseLost();
       }
-      lease.renewed();
+      lease.extended(visibilityTimeout);
+      lease.renewals().ifPresent(renewals -> renewals.add(lease));
       return lease;
     }
     Optional<Long> apart =
