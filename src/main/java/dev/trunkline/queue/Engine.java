@@ -145,6 +145,10 @@ final class Engine {
     consumers.remove(closedConsumer);
   }
 
+  boolean isClosed() {
+    return closed.get();
+  }
+
   void requireOpen() {
     if (closed.get()) {
       throw new IllegalStateException("this Trunkline is closed");
@@ -179,6 +183,7 @@ final class Engine {
   }
 
   private void stop(Runnable afterwards) {
+    signals.wakeAll();
     boolean interrupted = closeConsumers(Thread.interrupted());
     loops.forEach(Loop::stop);
     loops.forEach(Loop::close);

@@ -1,5 +1,6 @@
 package dev.trunkline.queue;
 
+import dev.trunkline.error.DatabaseException;
 import dev.trunkline.internal.loop.IdleBackoff;
 import dev.trunkline.internal.loop.Wakeup;
 import java.time.Duration;
@@ -29,8 +30,23 @@ final class Receiver {
     this.claimer = new Claimer(engine, queue);
   }
 
-  /** Claims until there is something, the wait is over, or the thread is interrupted. */
+  /**
+   * Claims until there is something, the wait is over, the thread is interrupted, or the Trunkline
+   * is closed.
+   */
   List<Delivery> receive(ReceiveOptions options) {
+    try {
+      return await(options);
+    } catch (DatabaseException e) {
+      // A pool gives no connection to an interrupted thread, nor when it is closed.
+      if (Thread.currentThread().isInterrupted() || engine.isClosed()) {
+        return List.of();
+      }
+      throw e;
+    }
+  }
+
+  private List<Delivery> await(ReceiveOptions options) {
     Wakeup wakeup = new Wakeup();
     List<Delivery> deliveries = claimAll(options);
     if (deliveries.isEmpty() && engine.forgetHints(queueId)) {
@@ -49,7 +65,8 @@ final class Receiver {
       for (int look = 0; ; look++) {
         Duration left = Duration.ofNanos(end - System.nanoTime());
         Duration pause = look < QUICK_LOOKS ? BETWEEN_QUICK_LOOKS : shorter(idle.next(), left);
-        if (look >= QUICK_LOOKS && (left.isNegative() || left.isZero())) {
+        boolean over = look >= QUICK_LOOKS && (left.isNegative() || left.isZero());
+        if (over || engine.isClosed()) {
           return List.of();
         }
         if (wakeup.await(pause)) {
