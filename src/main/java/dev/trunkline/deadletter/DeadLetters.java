@@ -2,7 +2,10 @@ package dev.trunkline.deadletter;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.trunkline.error.DatabaseException;
+import dev.trunkline.error.QueueNotFoundException;
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.SqlStates;
 import java.util.Collection;
 import java.util.List;
 import java.util.Optional;
@@ -69,7 +72,8 @@ public final class DeadLetters {
    * Replays all that is dead now, in steps of 500; what dies while it runs stays dead.
    *
    * @return how many were replayed
-   * @throws dev.trunkline.error.DatabaseException if a step fails; the steps before it stand
+   * @throws QueueNotFoundException if the queue has been deleted
+   * @throws DatabaseException if a step fails; the steps before it stand
    */
   public int replayAll() {
     return inSteps(true);
@@ -79,11 +83,12 @@ public final class DeadLetters {
    * Replays dead letters by their ids.
    *
    * @return how many were replayed
+   * @throws QueueNotFoundException if the queue has been deleted
    */
   public int replay(Collection<Long> ids) {
     int replayed = 0;
     for (long[] step : steps(ids)) {
-      replayed += database.run(session -> DeadLetterStore.redrive(session, queue, step));
+      replayed += redrive(step);
       afterReplay.run();
     }
     return replayed;
@@ -123,15 +128,21 @@ public final class DeadLetters {
         return done;
       }
       done +=
-          database.run(
-              session ->
-                  replay
-                      ? DeadLetterStore.redrive(session, queue, ids)
-                      : DeadLetterStore.purge(session, queue, ids));
+          replay
+              ? redrive(ids)
+              : database.run(session -> DeadLetterStore.purge(session, queue, ids));
       if (replay) {
         afterReplay.run();
       }
       after = ids[ids.length - 1];
+    }
+  }
+
+  private int redrive(long[] ids) {
+    try {
+      return database.run(session -> DeadLetterStore.redrive(session, queue, ids));
+    } catch (DatabaseException e) {
+      throw SqlStates.isUnknownQueue(e) ? new QueueNotFoundException(queue) : e;
     }
   }
 

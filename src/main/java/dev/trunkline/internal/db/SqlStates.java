@@ -15,7 +15,14 @@ public final class SqlStates {
    */
   private static final Set<String> PASSING = Set.of("08", "25", "40", "53", "55", "57", "58");
 
+  private static final String UNDEFINED_OBJECT = "42704";
+
   private SqlStates() {}
+
+  /** Whether one of our SQL functions was given the name of a queue that is not there. */
+  public static boolean isUnknownQueue(DatabaseException failure) {
+    return failure.sqlState().filter(UNDEFINED_OBJECT::equals).isPresent();
+  }
 
   /**
    * Whether the same statement may work later: the trouble lies with the server or the way to it.
