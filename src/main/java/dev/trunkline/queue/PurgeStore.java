@@ -12,28 +12,45 @@ final class PurgeStore {
       SELECT last_value FROM trunkline.message_id_seq
       """;
 
-  /** Waits for claims that are under way; what they took is found among the leases. */
+  /**
+   * Waits for claims that are under way; what they took is found among the leases. Of a run that
+   * newer messages share the rest is put back in its place.
+   */
   private static final String READY =
       """
-      WITH gone AS (
+      WITH taken AS (
         DELETE FROM trunkline.ready
         WHERE ctid = ANY (ARRAY(
           SELECT ctid
           FROM trunkline.ready
-          WHERE queue_id = :queueId AND ids[1] <= :upTo
+          WHERE queue_id = :queueId AND (SELECT min(u.id) FROM unnest(ids) AS u(id)) <= :upTo
           LIMIT :limit
           FOR UPDATE))
-        RETURNING ids
+        RETURNING *
+      ), item AS MATERIALIZED (
+        SELECT t.seq, t.bytes, t.priority, u.*, u.id <= :upTo AS old
+        FROM taken t
+        CROSS JOIN LATERAL unnest(t.ids, t.deliveries, t.acquired) WITH ORDINALITY
+          AS u(id, deliveries, acquired, position)
+      ), newer AS (
+        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
+        SELECT
+          seq, :queueId, bytes, priority, array_agg(id ORDER BY position),
+          array_agg(coalesce(deliveries, 0) ORDER BY position), array_agg(coalesce(acquired, 0) ORDER BY position)
+        FROM item
+        WHERE NOT old
+        GROUP BY seq, bytes, priority
       ), messages AS (
         DELETE FROM trunkline.message
-        WHERE id = ANY (ARRAY(SELECT unnest(ids) FROM gone))
+        WHERE id = ANY (ARRAY(SELECT id FROM item WHERE old))
       ), counted AS (
         INSERT INTO trunkline.tally (queue_id, ready)
-        SELECT :queueId, -sum(cardinality(ids))
-        FROM gone
+        SELECT :queueId, -count(*)
+        FROM item
+        WHERE old
         HAVING count(*) > 0
       )
-      SELECT coalesce(sum(cardinality(ids)), 0) FROM gone
+      SELECT count(*) FROM item WHERE old
       """;
 
   private static final String SCHEDULED =
@@ -61,31 +78,47 @@ final class PurgeStore {
       """;
 
   /**
-   * Whole leases, if one of their messages was there when the purge began: whoever settles them
-   * later is told that the lease is lost. A lease made later, of later messages, stays.
+   * Takes messages out of their leases: whoever settles them later is told that the lease is lost.
+   * A lease made meanwhile may hold newer ones, which stay in it.
    */
   private static final String IN_FLIGHT =
       """
-      WITH gone AS (
+      WITH held AS MATERIALIZED (
+        SELECT id, ids, deliveries, acquired
+        FROM trunkline.lease
+        WHERE queue_id = :queueId AND (SELECT min(u.id) FROM unnest(ids) AS u(id)) <= :upTo
+        ORDER BY id
+        LIMIT :limit
+        FOR UPDATE
+      ), item AS MATERIALIZED (
+        SELECT held.id AS lease_id, u.*, u.id <= :upTo AS old
+        FROM held
+        CROSS JOIN LATERAL unnest(held.ids, held.deliveries, held.acquired) AS u(id, deliveries, acquired)
+      ), kept AS (
+        SELECT
+          lease_id, array_agg(id) AS ids, array_agg(deliveries) AS deliveries, array_agg(acquired) AS acquired
+        FROM item
+        WHERE NOT old
+        GROUP BY lease_id
+      ), shrunk AS (
+        UPDATE trunkline.lease
+        SET ids = kept.ids, deliveries = kept.deliveries, acquired = kept.acquired
+        FROM kept
+        WHERE lease.id = kept.lease_id
+      ), emptied AS (
         DELETE FROM trunkline.lease
-        WHERE id = ANY (ARRAY(
-          SELECT id
-          FROM trunkline.lease
-          WHERE queue_id = :queueId AND (SELECT max(u.id) FROM unnest(ids) AS u(id)) <= :upTo
-          ORDER BY id
-          LIMIT :limit
-          FOR UPDATE))
-        RETURNING ids
+        WHERE id = ANY (ARRAY(SELECT id FROM held EXCEPT SELECT lease_id FROM kept))
       ), messages AS (
         DELETE FROM trunkline.message
-        WHERE id = ANY (ARRAY(SELECT unnest(ids) FROM gone))
+        WHERE id = ANY (ARRAY(SELECT id FROM item WHERE old))
       ), counted AS (
         INSERT INTO trunkline.tally (queue_id, in_flight)
-        SELECT :queueId, -sum(cardinality(ids))
-        FROM gone
+        SELECT :queueId, -count(*)
+        FROM item
+        WHERE old
         HAVING count(*) > 0
       )
-      SELECT coalesce(sum(cardinality(ids)), 0) FROM gone
+      SELECT count(*) FROM item WHERE old
       """;
 
   static long newestId(Session session) {
