@@ -1,0 +1,296 @@
+package dev.trunkline.readme;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.trunkline.MigrationMode;
+import dev.trunkline.Trunkline;
+import dev.trunkline.TrunklineConfig;
+import dev.trunkline.deadletter.DeadLetter;
+import dev.trunkline.message.Codec;
+import dev.trunkline.message.Message;
+import dev.trunkline.message.MessageId;
+import dev.trunkline.queue.Consumer;
+import dev.trunkline.queue.ConsumerConfig;
+import dev.trunkline.queue.Delivery;
+import dev.trunkline.queue.MessageState;
+import dev.trunkline.queue.NotifyMode;
+import dev.trunkline.queue.Outcome;
+import dev.trunkline.queue.PeekedMessage;
+import dev.trunkline.queue.Queue;
+import dev.trunkline.queue.QueueConfig;
+import dev.trunkline.queue.QueueStats;
+import dev.trunkline.queue.ReceiveOptions;
+import dev.trunkline.retry.RetryPolicy;
+import java.io.IOException;
+import java.nio.file.NoSuchFileException;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import javax.sql.DataSource;
+import org.jdbi.v3.core.Jdbi;
+
+/**
+ * The Java of the README: each tagged region is one of its fences, word for word. {@link
+ * ReadmeExamplesTest} runs them.
+ */
+final class ReadmeExamples {
+  private final DataSource dataSource;
+  private final Mailer mailer;
+
+  ReadmeExamples(DataSource dataSource, Mailer mailer) {
+    this.dataSource = dataSource;
+    this.mailer = mailer;
+  }
+
+  /** What the shop sends. */
+  record Order(String id, String email, long cents) {}
+
+  /** What the shop calls; the tests look at what it was asked to do. */
+  @FunctionalInterface
+  interface Mailer {
+    void confirm(String email, String orderId) throws IOException;
+  }
+
+  void start(Order order, CountDownLatch mailed) throws SQLException, InterruptedException {
+    // tag::start[]
+    try (Trunkline trunkline = Trunkline.open(dataSource)) {
+      Queue emails = trunkline.queue("emails", QueueConfig.defaults());
+
+      emails.consume(
+          delivery -> {
+            Order placed = delivery.message().json(Order.class);
+            mailer.confirm(placed.email(), placed.id());
+            return Outcome.ack();
+          });
+
+      try (Connection connection = dataSource.getConnection()) {
+        connection.setAutoCommit(false);
+        insertOrder(connection, order); // your own SQL
+        emails.send(connection, Message.json(order)); // in the same transaction
+        connection.commit(); // both, or neither
+      }
+
+      mailed.await(); // a real service waits for its own end here
+    }
+    // end::start[]
+  }
+
+  void open(String url, String user, String password) {
+    // tag::open[]
+    // With the pool that the service has. It stays open when the Trunkline is closed.
+    try (Trunkline trunkline = Trunkline.open(dataSource)) {
+      trunkline.queueNames();
+    }
+
+    // With a pool of its own, of ten connections.
+    try (Trunkline trunkline = Trunkline.open(url, user, password)) {
+      trunkline.queueNames();
+    }
+
+    // Everything that can be set. Here the schema is only checked, and a pooler is in the way.
+    TrunklineConfig config =
+        TrunklineConfig.defaults()
+            .withMigrationMode(MigrationMode.VERIFY)
+            .withNotifyMode(NotifyMode.OFF)
+            .withPollInterval(Duration.ofMillis(500))
+            .withHeartbeatTimeout(Duration.ofSeconds(10));
+    try (Trunkline trunkline = Trunkline.open(dataSource, config)) {
+      trunkline.queueNames();
+    }
+    // end::open[]
+  }
+
+  Queue declare(Trunkline trunkline) {
+    // tag::declare[]
+    QueueConfig config =
+        QueueConfig.defaults()
+            .withVisibilityTimeout(Duration.ofMinutes(2))
+            .withRetryPolicy(
+                RetryPolicy.defaults()
+                    .withMaxDeliveries(8)
+                    .withDelays(Duration.ofSeconds(2), Duration.ofMinutes(10)));
+
+    Queue emails = trunkline.queue("emails", config); // makes it, or finds it as it is
+    trunkline.alterQueue("emails", config.withMaxDeliveries(10)); // changes it, for all processes
+    // end::declare[]
+    return emails;
+  }
+
+  List<MessageId> send(Queue emails, List<Order> orders) {
+    // tag::send[]
+    MessageId id = emails.send(Message.text("hello")); // on disk when this returns
+
+    List<Message> messages = orders.stream().map(Message::json).toList();
+    List<MessageId> ids = emails.sendAll(messages); // any number, all or none
+    // end::send[]
+    List<MessageId> all = new ArrayList<>(ids);
+    all.add(0, id);
+    return all;
+  }
+
+  Message message(Order order, Instant monday) {
+    // tag::message[]
+    Message message =
+        Message.json(order) // or Message.text(...), Message.bytes(...), Message.of(value, codec)
+            .withKey(order.id()) // what it is about
+            .withType("order.placed") // a stable name for consumers
+            .withHeader("trace", "4bf92f35") // strings, as many as you like
+            .withPriority(5) // 0 (default) to 9; higher goes first
+            .withDelay(Duration.ofMinutes(15)); // not before that, by the database's clock
+
+    Message newsletter = Message.text("news").withDeliverAt(monday);
+    // end::message[]
+    return newsletter.deliverAt().isPresent() ? message : newsletter;
+  }
+
+  void sendWithJdbi(Jdbi jdbi, Queue emails, Order order) {
+    // tag::send-jdbi[]
+    jdbi.useTransaction(
+        handle -> {
+          handle.execute(
+              "INSERT INTO orders (id, email, cents) VALUES (?, ?, ?)",
+              order.id(),
+              order.email(),
+              order.cents());
+          emails.send(handle, Message.json(order));
+        });
+    // end::send-jdbi[]
+  }
+
+  // tag::codec[]
+  static final class CsvCodec implements Codec {
+    @Override
+    public String contentType() {
+      return "text/csv";
+    }
+
+    @Override
+    public byte[] encode(Object value) {
+      Order order = (Order) value;
+      return "%s,%s,%d".formatted(order.id(), order.email(), order.cents()).getBytes(UTF_8);
+    }
+
+    @Override
+    public <T> T decode(byte[] payload, Class<T> type) {
+      String[] parts = new String(payload, UTF_8).split(",");
+      return type.cast(new Order(parts[0], parts[1], Long.parseLong(parts[2])));
+    }
+  }
+
+  // end::codec[]
+
+  Consumer consume(Queue emails) {
+    // tag::consume[]
+    ConsumerConfig config =
+        ConsumerConfig.defaults()
+            .withConcurrency(20) // handlers at the same time, in this process
+            .withVirtualThreads(true) // on Java 21 and later; else platform threads
+            .withVisibilityTimeout(Duration.ofMinutes(1)) // instead of the queue's
+            .withNonRetryable(Set.of(NoSuchFileException.class));
+
+    Consumer consumer =
+        emails.consume(
+            config,
+            delivery -> {
+              Order order = delivery.message().json(Order.class); // unreadable: a dead letter
+              if (order.email().isBlank()) {
+                return Outcome.deadLetter("no address"); // hopeless: a dead letter, now
+              }
+              if (isHoliday()) {
+                return Outcome.release(Duration.ofHours(8)); // not now; counts as no attempt
+              }
+              if (isMailServerBusy()) {
+                return Outcome.retry(Duration.ofSeconds(30)); // failed; tried again after 30 s
+              }
+              mailer.confirm(order.email(), order.id()); // an exception means: retry by policy
+              return Outcome.ack(); // done: the message is deleted
+            });
+    // end::consume[]
+    return consumer;
+  }
+
+  int receive(Queue emails) throws IOException {
+    // tag::receive[]
+    ReceiveOptions options =
+        ReceiveOptions.defaults()
+            .withMaxMessages(100)
+            .withMaxWait(
+                Duration.ofSeconds(20)) // a long poll: returns as soon as there is something
+            .withVisibilityTimeout(Duration.ofMinutes(5));
+
+    List<Delivery> deliveries = emails.receive(options);
+    for (Delivery delivery : deliveries) {
+      Order order = delivery.message().json(Order.class);
+      mailer.confirm(order.email(), order.id());
+    }
+    emails.ackAll(deliveries); // one statement
+    // end::receive[]
+    return deliveries.size();
+  }
+
+  void settleOneByOne(Queue emails) {
+    // tag::settle[]
+    for (Delivery delivery : emails.receive(10)) {
+      switch (delivery.message().type().orElse("")) {
+        case "order.placed" -> delivery.ack();
+        case "order.report" -> delivery.extend(Duration.ofMinutes(30)); // keep it for longer
+        case "order.draft" -> delivery.release(); // give it back, uncounted
+        case "order.change" -> delivery.retry(Duration.ofSeconds(5)); // give it back, counted
+        default -> delivery.deadLetter("unknown type");
+      }
+    }
+    // end::settle[]
+  }
+
+  void deadLetters(Queue emails) {
+    // tag::dead-letters[]
+    for (DeadLetter letter : emails.deadLetters().browse(100)) {
+      String why = letter.detail().or(() -> letter.error().map(e -> e.message())).orElse("");
+      System.out.println(letter.messageId() + " " + letter.reason() + " " + why);
+    }
+
+    long oldest = emails.deadLetters().browse(1).get(0).id();
+    emails.deadLetters().replay(List.of(oldest)); // this one
+    emails.deadLetters().replayAll(); // all that is dead now
+    emails.deadLetters().purge(); // gone for good
+    // end::dead-letters[]
+  }
+
+  QueueStats operate(Trunkline trunkline, Queue emails) {
+    // tag::operate[]
+    emails.pause(); // nothing more is claimed, in any process
+    QueueStats stats = emails.stats(); // ready, inFlight, scheduled, dead, sent, acked, oldestReady
+    List<PeekedMessage> next = emails.peek(10); // looks, touches nothing
+    List<PeekedMessage> later = emails.peek(MessageState.SCHEDULED, 10);
+    emails.resume();
+
+    long removed = emails.purge(); // ready, scheduled and in flight; dead letters stay
+    trunkline.queue("emails").delete();
+    // end::operate[]
+    return removed == next.size() + later.size() ? stats : emails.stats();
+  }
+
+  private static boolean isHoliday() {
+    return false;
+  }
+
+  private static boolean isMailServerBusy() {
+    return false;
+  }
+
+  private static void insertOrder(Connection connection, Order order) throws SQLException {
+    try (PreparedStatement insert =
+        connection.prepareStatement("INSERT INTO orders (id, email, cents) VALUES (?, ?, ?)")) {
+      insert.setString(1, order.id());
+      insert.setString(2, order.email());
+      insert.setLong(3, order.cents());
+      insert.executeUpdate();
+    }
+  }
+}
