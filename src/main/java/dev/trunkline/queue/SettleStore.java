@@ -8,7 +8,7 @@ import java.util.List;
  *
  * <p>All are fenced by the lease's id: what the lease no longer holds is not touched, and the
  * answer tells. Acks are one statement; the rest is TAKE (out of the lease) and then RETURN or
- * {@link DeadLetterStore}, in one transaction.
+ * {@link dev.trunkline.deadletter.DeadLetterStore}, in one transaction.
  */
 final class SettleStore {
   private SettleStore() {}
