@@ -94,8 +94,8 @@ public final class Message {
   }
 
   /**
-   * This message with a key: what it is about, for ordering and for finding it again. At most 1,000
-   * characters.
+   * This message with a key: what it is about, for finding it again. Deliveries are not ordered by
+   * it yet. At most 1,000 characters.
    */
   public Message withKey(@Nullable String key) {
     return with(attributes.withKey(checked("key", key)));

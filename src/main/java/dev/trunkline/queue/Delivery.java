@@ -70,7 +70,10 @@ public final class Delivery {
     return acquired;
   }
 
-  /** Whether an earlier attempt failed or was lost, so that this one may repeat its effects. */
+  /**
+   * Whether the message was claimed before, whatever became of that claim, so that this one may
+   * repeat its effects.
+   */
   public boolean isRedelivered() {
     return acquired > 1;
   }

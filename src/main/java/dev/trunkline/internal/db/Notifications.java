@@ -17,8 +17,9 @@ import org.slf4j.LoggerFactory;
  * Listens on a channel with one connection of its own, for as long as it is open. Thread-safe.
  *
  * <p>After each (re)connect the caller is told that anything may have been missed. If listening is
- * impossible (a pooler in transaction mode, a driver that is not PostgreSQL's, a pool too small to
- * spare a connection) it says so once and gives up or keeps trying; polling carries on.
+ * impossible (a driver that is not PostgreSQL's, a pool too small to spare a connection) it says so
+ * once and gives up; polling carries on. Behind a pooler in transaction mode it cannot be told from
+ * silence.
  */
 public final class Notifications implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Notifications.class);
