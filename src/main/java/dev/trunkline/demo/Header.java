@@ -1,0 +1,81 @@
+package dev.trunkline.demo;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
+/**
+ * What is said before anything happens: which server, where orders come from, how to look and stop.
+ *
+ * @param endpoint the URL of the endpoint, if there is one
+ * @param run the number of this run on this database
+ */
+record Header(DemoOptions options, DemoDatabase database, Optional<String> endpoint, int run) {
+
+  /** For people. */
+  List<String> lines() {
+    List<String> lines = new ArrayList<>();
+    lines.add(
+        "Trunkline demo, run %d: an order service and five services on one PostgreSQL"
+            .formatted(run));
+    lines.add("server    " + database.description());
+    lines.add("look      " + database.psql() + " -c 'TABLE trunkline.queues'");
+    lines.add(
+        "          (also trunkline.messages, trunkline.dead_letters, trunkline_demo.effects)");
+    options
+        .sources()
+        .file()
+        .ifPresent(
+            name -> lines.add("orders    from " + (name.equals("-") ? "standard input" : name)));
+    options
+        .sources()
+        .generated()
+        .ifPresent(
+            rate ->
+                lines.add(
+                    String.format(
+                        Locale.ROOT, "orders    generated, %s per second", number(rate))));
+    endpoint.ifPresent(
+        url -> {
+          lines.add("orders    POST " + url + ", for example");
+          lines.add("          curl -d '" + OrderFormat.EXAMPLE + "' " + url);
+        });
+    lines.add(
+        "services  payment (each order once, by a unique key), inventory, email, warehouse, analytics");
+    lines.add(
+        "email     %s s per mail, %d at a time: keeps up with %s orders per second"
+            .formatted(
+                number(options.mail().time().toMillis() / 1000.0),
+                options.mail().concurrency(),
+                number(Math.floor(options.mail().perSecond() * 10) / 10)));
+    lines.add(
+        "trouble   an amount of 0 or less is rejected by payment: a dead letter (1 in %d generated)"
+            .formatted(Trouble.WORTHLESS_ONE_IN));
+    lines.add(
+        "          1 order in %d fails at its first attempt in the warehouse: retried"
+            .formatted(Trouble.STUCK_ONE_IN));
+    lines.add("stop      " + end());
+    return lines;
+  }
+
+  private String end() {
+    String itself =
+        options
+            .seconds()
+            .map(seconds -> "by itself after %s s".formatted(number(seconds.toMillis() / 1000.0)))
+            .orElse("");
+    if (options.sources().isFileOnly()) {
+      itself =
+          "by itself when all orders are handled"
+              + (itself.isEmpty() ? "" : ", or" + itself.substring(9));
+    }
+    return "Ctrl-C" + (itself.isEmpty() ? "" : ", or " + itself);
+  }
+
+  private static String number(double value) {
+    return value == Math.rint(value)
+        ? String.format(Locale.ROOT, "%.0f", value)
+        : String.format(Locale.ROOT, "%.1f", value);
+  }
+}

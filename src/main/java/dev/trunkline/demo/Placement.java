@@ -1,0 +1,13 @@
+package dev.trunkline.demo;
+
+/** What became of an order that was sent to the order service. */
+enum Placement {
+  /** It is committed, with its messages. */
+  ACCEPTED,
+
+  /** It was committed before, by this process or an earlier one; nothing was sent again. */
+  KNOWN,
+
+  /** Another order was committed under its id; nothing was sent. */
+  CONFLICTING
+}
