@@ -83,8 +83,9 @@ final class Demo {
   }
 
   private Finished work(DemoDatabase database, Optional<OrderEndpoint> endpoint, OrderLines lines) {
-    try (Services services = Services.open(database.dataSource())) {
-      int run = begin(database);
+    Services services = Services.open(database.dataSource());
+    try {
+      int run = begin(database, endpoint.map(OrderEndpoint::url));
       Intake intake =
           new Intake(
               new OrderService(database.dataSource(), services.inOrder(), run),
@@ -92,27 +93,27 @@ final class Demo {
               display::note);
       Sources sources = new Sources(intake, stop, endpoint);
       LiveTable table = new LiveTable(services.queues(), intake);
-      display.print(new Header(options, database, endpoint.map(OrderEndpoint::url), run).lines());
       services.start(database.dataSource(), options.mail(), run);
       options.sources().file().ifPresent(name -> sources.read(name, lines, display::note));
       sources.generate(options.sources().generated(), run);
       sources.listen();
-      new Watch(options, display, table, sources, stop, hurry).untilTheEnd();
+      Watch watch = new Watch(options, display, table, sources, stop, hurry);
+      watch.untilTheEnd();
+      services.stop();
+      watch.lastLook();
       return new Finished(run, intake.accepted(), sources.isFileBroken());
+    } finally {
+      services.stop();
     }
   }
 
-  private int begin(DemoDatabase database) {
+  private int begin(DemoDatabase database, Optional<String> endpoint) {
     try (Connection connection = database.dataSource().getConnection()) {
       DemoSchemaStore.create(connection);
       connection.setAutoCommit(true);
       int run = RunStore.begin(connection, ProcessHandle.current().pid());
       List<RunStore.Unended> unended = RunStore.noticeUnendedBefore(connection, run);
-      for (RunStore.Unended earlier : unended) {
-        display.note(
-            "run %d (process %d) never ended: if it was killed, what it held comes again within 10 s"
-                .formatted(earlier.id(), earlier.pid()));
-      }
+      display.print(new Header(options, database, endpoint, run, unended).lines());
       return run;
     } catch (SQLException e) {
       throw new CannotStartException("the demo's tables cannot be made: " + OneLine.of(e), e);

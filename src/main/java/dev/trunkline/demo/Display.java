@@ -61,14 +61,17 @@ final class Display {
       block = List.copyOf(lines);
       redraw();
     } else {
-      out.println();
       lines.forEach(out::println);
+      out.println();
     }
     out.flush();
   }
 
   /** What was drawn last stays. */
   synchronized void keep() {
+    if (inPlace) {
+      out.println();
+    }
     block = List.of();
   }
 

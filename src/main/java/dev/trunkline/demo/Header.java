@@ -10,8 +10,14 @@ import java.util.Optional;
  *
  * @param endpoint the URL of the endpoint, if there is one
  * @param run the number of this run on this database
+ * @param unended earlier runs that were killed, or are still at work
  */
-record Header(DemoOptions options, DemoDatabase database, Optional<String> endpoint, int run) {
+record Header(
+    DemoOptions options,
+    DemoDatabase database,
+    Optional<String> endpoint,
+    int run,
+    List<RunStore.Unended> unended) {
 
   /** For people. */
   List<String> lines() {
@@ -21,8 +27,7 @@ record Header(DemoOptions options, DemoDatabase database, Optional<String> endpo
             .formatted(run));
     lines.add("server    " + database.description());
     lines.add("look      " + database.psql() + " -c 'TABLE trunkline.queues'");
-    lines.add(
-        "          (also trunkline.messages, trunkline.dead_letters, trunkline_demo.effects)");
+    lines.add("          (and trunkline.messages, trunkline.dead_letters, trunkline_demo.effects)");
     options
         .sources()
         .file()
@@ -38,24 +43,31 @@ record Header(DemoOptions options, DemoDatabase database, Optional<String> endpo
                         Locale.ROOT, "orders    generated, %s per second", number(rate))));
     endpoint.ifPresent(
         url -> {
-          lines.add("orders    POST " + url + ", for example");
-          lines.add("          curl -d '" + OrderFormat.EXAMPLE + "' " + url);
+          lines.add("orders    by POST, for example");
+          lines.add("          curl -d '" + OrderFormat.EXAMPLE + "' \\");
+          lines.add("            " + url);
         });
+    lines.add("services  payment (idempotent by a unique key), inventory, email, warehouse,");
+    lines.add("          analytics");
     lines.add(
-        "services  payment (each order once, by a unique key), inventory, email, warehouse, analytics");
-    lines.add(
-        "email     %s s per mail, %d at a time: keeps up with %s orders per second"
+        "email     %s s per mail, %d at a time: keeps up with %s orders/s"
             .formatted(
                 number(options.mail().time().toMillis() / 1000.0),
                 options.mail().concurrency(),
                 number(Math.floor(options.mail().perSecond() * 10) / 10)));
     lines.add(
-        "trouble   an amount of 0 or less is rejected by payment: a dead letter (1 in %d generated)"
+        "trouble   payment rejects an amount of 0 or less, to the dead letters (1 in %d)"
             .formatted(Trouble.WORTHLESS_ONE_IN));
     lines.add(
-        "          1 order in %d fails at its first attempt in the warehouse: retried"
+        "          the warehouse fails at the first attempt of 1 order in %d: retried"
             .formatted(Trouble.STUCK_ONE_IN));
     lines.add("stop      " + end());
+    for (RunStore.Unended earlier : unended) {
+      lines.add(
+          "note      run %d (process %d) never ended: what it held comes again in 10 s"
+              .formatted(earlier.id(), earlier.pid()));
+    }
+    lines.add("");
     return lines;
   }
 

@@ -25,7 +25,7 @@ final class LiveTable {
   private String trouble = "";
 
   LiveTable(Map<Service, Queue> queues, Intake intake) {
-    this.queues = Map.copyOf(queues);
+    this.queues = new EnumMap<>(queues);
     this.intake = intake;
   }
 

@@ -1,25 +1,29 @@
 package dev.trunkline.demo;
 
-import org.jspecify.annotations.Nullable;
+import java.sql.SQLException;
 
-/**
- * What an exception says, as a person wants to read it: on one line, the cause where it has more.
- */
+/** What an exception says, as a person wants to read it: on one line, and where it began. */
 final class OneLine {
   private OneLine() {}
 
   static String of(Throwable error) {
-    String text = text(error);
-    Throwable cause = error.getCause();
-    // The pool says that it timed out; why, its cause knows.
+    Throwable teller = error;
+    for (Throwable each = error; each != null; each = each.getCause()) {
+      // The pool says that it timed out; why, the driver's exception below knows.
+      if (each instanceof SQLException) {
+        teller = each;
+      }
+    }
+    String text = text(teller);
+    Throwable cause = teller.getCause();
     if (cause != null && !text.contains(text(cause))) {
-      text = text + " (" + text(cause) + ")";
+      text = "%s (%s: %s)".formatted(text, cause.getClass().getSimpleName(), text(cause));
     }
     return text.strip().replaceAll("\\s*[\\r\\n]+\\s*", " | ");
   }
 
   private static String text(Throwable error) {
-    @Nullable String message = error.getMessage();
+    String message = error.getMessage();
     return message == null || message.isBlank() ? error.getClass().getSimpleName() : message;
   }
 }

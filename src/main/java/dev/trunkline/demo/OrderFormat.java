@@ -23,7 +23,7 @@ final class OrderFormat {
 
   /** An order to show how it is done. */
   static final String EXAMPLE =
-      "{\"id\":\"A-1\",\"customer\":\"ada@example.com\",\"item\":\"book\",\"quantity\":1,\"amount\":12.50}";
+      "{\"id\":\"A-1\",\"customer\":\"ada\",\"item\":\"book\",\"quantity\":1,\"amount\":9.50}";
 
   private static final Pattern ID = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
   private static final int MAX_TEXT = 200;
@@ -110,9 +110,9 @@ final class OrderFormat {
   private static BigDecimal amount(JsonNode fields) throws BadOrderException {
     JsonNode value = field(fields, "amount");
     if (value.isNumber()) {
-      BigDecimal amount = value.decimalValue();
-      // In this order: a number such as 1e999999999 must not be written out.
-      if (amount.abs().compareTo(MAX_AMOUNT) <= 0 && amount.stripTrailingZeros().scale() <= 2) {
+      // The scale is set last: a number such as 1e999999999 must not be written out.
+      BigDecimal amount = value.decimalValue().stripTrailingZeros();
+      if (amount.abs().compareTo(MAX_AMOUNT) <= 0 && amount.scale() <= 2) {
         return amount.setScale(2);
       }
     }

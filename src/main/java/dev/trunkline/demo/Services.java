@@ -13,7 +13,7 @@ import java.util.concurrent.ScheduledThreadPoolExecutor;
 import javax.sql.DataSource;
 
 /** The five services at work, each with a queue and a consumer. Thread-safe. */
-final class Services implements AutoCloseable {
+final class Services {
   private static final Duration OVER_THE_WORK_TIME = Duration.ofSeconds(2);
 
   private final Trunkline trunkline;
@@ -77,9 +77,8 @@ final class Services implements AutoCloseable {
         .toList();
   }
 
-  /** Running handlers finish, what waits for one goes back to its queue. */
-  @Override
-  public void close() {
+  /** Running handlers finish, what waits for one goes back to its queue. Idempotent. */
+  void stop() {
     trunkline.close();
     clock.shutdownNow();
   }

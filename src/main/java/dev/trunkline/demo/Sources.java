@@ -8,7 +8,10 @@ import org.jspecify.annotations.Nullable;
 
 /** Where the orders of a run come from, once they do. Not thread-safe. */
 final class Sources {
-  private static final int THREADS = 4;
+  /** In the order of the lines: of two orders with one id the first one wins. */
+  private static final int READERS = 1;
+
+  private static final int GENERATORS = 4;
 
   /** Longer than the pool lets anybody wait for a connection. */
   private static final Duration LAST_ORDERS = Duration.ofSeconds(7);
@@ -30,14 +33,14 @@ final class Sources {
   void read(String name, OrderLines lines, Consumer<String> notices) {
     OrderFile orders = new OrderFile(name, lines, intake, stop, notices);
     file = orders;
-    readers = Crew.start("demo-orders", THREADS, orders::placeAll);
+    readers = Crew.start("demo-orders", READERS, orders::placeAll);
   }
 
   /** Begins to make up orders. */
   void generate(OptionalDouble perSecond, int run) {
     if (perSecond.isPresent()) {
       OrderGenerator generator = new OrderGenerator(intake, stop, run, perSecond.getAsDouble());
-      Crew.start("demo-generator", THREADS, generator::placeAll);
+      Crew.start("demo-generator", GENERATORS, generator::placeAll);
     }
   }
 

@@ -44,7 +44,7 @@ record Summary(Reckoning reckoning, long answered, boolean temporary) {
             .formatted(totals.orders(), totals.byThisRun(), answered));
     lines.add(TITLES);
     reckoning.rows().forEach(row -> lines.add(line(row)));
-    lines.add("(redelivered: by this run / ever, because the process that had them was lost)");
+    lines.add("(redelivered, because whoever had it was killed or cut off: by this run / ever)");
     lines.add("");
     reckoning.rows().forEach(row -> addRemarks(row, lines));
     reckoning.deaths().forEach(death -> lines.add(line(death)));
@@ -77,32 +77,30 @@ record Summary(Reckoning reckoning, long answered, boolean temporary) {
     Reckoning.Waiting waiting = row.waiting();
     if (waiting.sum() > 0) {
       lines.add(
-          "%s: %d orders wait (%d ready, %d in flight, %d scheduled); %s"
+          "%s: waiting: %d (%d ready, %d in flight, %d scheduled); %s"
               .formatted(
                   row.service(),
                   waiting.sum(),
                   waiting.ready(),
                   waiting.inFlight(),
                   waiting.scheduled(),
-                  temporary
-                      ? "they go with this temporary server, --data DIR keeps them"
-                      : "the next run handles them"));
+                  temporary ? "gone with this server, --data DIR keeps it" : "for the next run"));
     }
     if (row.handled().moreThanOnce() > 0) {
       lines.add(
-          "%s: %d orders handled more than once: done, but not acknowledged when the process ended"
+          "%s: handled more than once: %d, done but cut off before the acknowledgement"
               .formatted(row.service(), row.handled().moreThanOnce()));
     }
     long recognised = reckoning.redelivered(row.service()).recognised();
     if (recognised > 0) {
       lines.add(
-          "%s: %d redelivered orders had been done before; its unique key kept it from doing them twice"
+          "%s: redelivered though done before: %d, not done twice thanks to its unique key"
               .formatted(row.service(), recognised));
     }
   }
 
   private static String line(Reckoning.Death death) {
-    return "%s: %d dead letters, %s: %s (order %s for one)"
+    return "dead letters of %s: %d %s (%s), order %s for one"
         .formatted(death.queue(), death.letters(), death.reason(), death.error(), death.example());
   }
 
@@ -110,7 +108,7 @@ record Summary(Reckoning reckoning, long answered, boolean temporary) {
     Reckoning.Totals totals = reckoning.totals();
     if (isGood()) {
       lines.add(
-          "Nothing is lost: in each of the five services every committed order is handled, waiting or a dead letter.");
+          "Nothing is lost: for each service every order is handled, waiting or a dead letter.");
       return;
     }
     if (reckoning.lost() > 0) {

@@ -54,6 +54,13 @@ final class Watch {
     }
     sources.finish();
     drain();
+    if (display.isInPlace()) {
+      display.draw(table.lines("stopping, handlers at work finish"));
+    }
+  }
+
+  /** Draws the table for the last time. */
+  void lastLook() {
     table.look();
     display.draw(table.lines("ended"));
     display.keep();
