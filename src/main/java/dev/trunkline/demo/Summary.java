@@ -38,7 +38,6 @@ record Summary(Reckoning reckoning, long answered, boolean temporary) {
   List<String> lines() {
     List<String> lines = new ArrayList<>();
     Reckoning.Totals totals = reckoning.totals();
-    lines.add("");
     lines.add(
         "Summary, by SQL: %d orders committed, %d of them by this run (%d answered)"
             .formatted(totals.orders(), totals.byThisRun(), answered));
