@@ -1,0 +1,168 @@
+package dev.trunkline.benchmark;
+
+import dev.trunkline.Trunkline;
+import dev.trunkline.message.Message;
+import dev.trunkline.queue.Consumer;
+import dev.trunkline.queue.Outcome;
+import dev.trunkline.queue.Queue;
+import dev.trunkline.queue.QueueConfig;
+import java.nio.ByteBuffer;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * How long a message takes from its commit to the start of its handler, at a steady 500 a second,
+ * one message per transaction, whatever the answers take.
+ *
+ * <p>The commit is taken as the moment when the sender's call has returned. Where the handler began
+ * before that, zero is counted. The time from before the call is shown, too: it has no such doubt
+ * and includes the sender's wait for the disk.
+ */
+final class LatencyRun {
+  private static final int PER_SECOND = 500;
+  private static final int SENDERS = 4;
+  private static final Duration WARM_UP = Duration.ofSeconds(5);
+  private static final Duration PATIENCE = Duration.ofSeconds(30);
+
+  private final Server server;
+  private final boolean callersTransaction;
+  private final Payloads payloads = new Payloads();
+  private final int warmUp = (int) (PER_SECOND * WARM_UP.toSeconds());
+  private final int count;
+  private final AtomicLongArray called;
+  private final AtomicLongArray committed;
+  private final AtomicLongArray handled;
+
+  LatencyRun(Server server, Duration time, boolean callersTransaction) {
+    this.server = server;
+    this.callersTransaction = callersTransaction;
+    this.count = warmUp + (int) (PER_SECOND * time.toSeconds());
+    this.called = new AtomicLongArray(count);
+    this.committed = new AtomicLongArray(count);
+    this.handled = new AtomicLongArray(count);
+  }
+
+  Report run() throws Exception {
+    try (Trunkline trunkline = Trunkline.open(server.pool())) {
+      Queue queue =
+          trunkline.queue("latency-" + ProcessHandle.current().pid(), QueueConfig.defaults());
+      Consumer consumer =
+          queue.consume(
+              delivery -> {
+                int number = ByteBuffer.wrap(delivery.message().payload()).getInt();
+                handled.compareAndSet(number, 0, System.nanoTime());
+                return Outcome.ack();
+              });
+      try {
+        sendAll(queue);
+        awaitHandlers();
+      } finally {
+        consumer.close();
+        queue.delete();
+      }
+    }
+    return report();
+  }
+
+  private void sendAll(Queue queue) throws Exception {
+    ExecutorService senders = Executors.newFixedThreadPool(SENDERS);
+    long begin = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(100);
+    List<Future<?>> sending = new ArrayList<>();
+    for (int sender = 0; sender < SENDERS; sender++) {
+      int first = sender;
+      sending.add(
+          senders.submit(
+              () -> {
+                for (int number = first; number < count; number += SENDERS) {
+                  parkUntil(begin + number * 1_000_000_000L / PER_SECOND);
+                  send(queue, number);
+                }
+                return true;
+              }));
+    }
+    senders.shutdown();
+    for (Future<?> sender : sending) {
+      sender.get();
+    }
+  }
+
+  private void send(Queue queue, int number) throws SQLException {
+    byte[] payload = payloads.get(number).clone();
+    ByteBuffer.wrap(payload).putInt(number);
+    Message message = Message.bytes(payload);
+    if (callersTransaction) {
+      try (Connection connection = server.connection()) {
+        connection.setAutoCommit(false);
+        queue.send(connection, message);
+        called.set(number, System.nanoTime());
+        connection.commit();
+        committed.set(number, System.nanoTime());
+        connection.setAutoCommit(true);
+      }
+    } else {
+      called.set(number, System.nanoTime());
+      queue.send(message);
+      committed.set(number, System.nanoTime());
+    }
+  }
+
+  private static void parkUntil(long nanos) {
+    for (long left = nanos - System.nanoTime(); left > 0; left = nanos - System.nanoTime()) {
+      LockSupport.parkNanos(left);
+    }
+  }
+
+  private void awaitHandlers() {
+    long end = System.nanoTime() + PATIENCE.toNanos();
+    for (int number = 0; number < count; number++) {
+      while (handled.get(number) == 0) {
+        if (System.nanoTime() - end > 0) {
+          throw new IllegalStateException("message %d was never handled".formatted(number));
+        }
+        LockSupport.parkNanos(1_000_000);
+      }
+    }
+  }
+
+  private Report report() {
+    Quantiles fromCommit = new Quantiles(count - warmUp);
+    Quantiles fromCall = new Quantiles(count - warmUp);
+    Quantiles ofSend = new Quantiles(count - warmUp);
+    for (int number = warmUp; number < count; number++) {
+      fromCommit.add(Math.max(0, handled.get(number) - committed.get(number)));
+      fromCall.add(handled.get(number) - called.get(number));
+      ofSend.add(committed.get(number) - called.get(number));
+    }
+    String call = callersTransaction ? "commit" : "send";
+    Report report = new Report("queue-latency");
+    report.line(
+        "%d/s, one message per transaction of %s, %d senders, push consumer, %d messages",
+        PER_SECOND, callersTransaction ? "the sender's" : "its own", SENDERS, count - warmUp);
+    report.line("");
+    report.row("ms", "p50", "p99", "p99.9", "max");
+    row(report, "return of %s to handler".formatted(call), fromCommit);
+    row(report, "call of %s to handler".formatted(call), fromCall);
+    row(report, "the %s itself".formatted(call), ofSend);
+    return report
+        .number("p50Ms", fromCommit.millis(0.5), 2)
+        .number("p99Ms", fromCommit.millis(0.99), 2)
+        .number("maxMs", fromCommit.millis(1), 2)
+        .number("fromCallP50Ms", fromCall.millis(0.5), 2)
+        .number("fromCallP99Ms", fromCall.millis(0.99), 2)
+        .number("sendP50Ms", ofSend.millis(0.5), 2)
+        .number("sendP99Ms", ofSend.millis(0.99), 2);
+  }
+
+  private static void row(Report report, String name, Quantiles of) {
+    report.row(name, of.millis(0.5), of.millis(0.99), of.millis(0.999), of.millis(1));
+  }
+}

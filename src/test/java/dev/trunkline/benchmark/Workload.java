@@ -1,0 +1,21 @@
+package dev.trunkline.benchmark;
+
+/**
+ * Who sends and receives how much at a time.
+ *
+ * @param producers threads that send
+ * @param batch messages in one transaction of a producer
+ * @param consumers threads that receive
+ * @param claim messages that a consumer asks for, and settles, at a time
+ * @param window messages that may be outstanding before producers have to wait
+ */
+record Workload(int producers, int batch, int consumers, int claim, int window) {
+  static final Workload BATCHES = new Workload(2, 20, 2, 100, 10_000);
+  static final Workload SINGLE = new Workload(4, 1, 2, 100, 10_000);
+
+  @Override
+  public String toString() {
+    return "%d producers of %d, %d consumers of %d, at most %d outstanding"
+        .formatted(producers, batch, consumers, claim, window);
+  }
+}
