@@ -4,6 +4,7 @@ import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
+import java.sql.Statement;
 import java.util.Arrays;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
@@ -105,11 +106,9 @@ final class BareContender implements Contender {
   @Override
   public Consumer consumer() throws SQLException {
     Connection connection = server.connection();
-    if (!synchronousDelete) {
-      try (var statement = connection.createStatement()) {
-        statement.execute("SET synchronous_commit = off");
-      }
-    }
+    // Autocommit, so this holds for the session: it is said both ways, since the pool hands
+    // sessions on.
+    set(connection, "SET synchronous_commit = " + (synchronousDelete ? "on" : "off"));
     PreparedStatement delete = connection.prepareStatement(DELETE.formatted(table));
     return new Consumer() {
       @Override
@@ -124,9 +123,16 @@ final class BareContender implements Contender {
 
       @Override
       public void close() throws SQLException {
+        set(connection, "RESET synchronous_commit");
         connection.close();
       }
     };
+  }
+
+  private static void set(Connection connection, String setting) throws SQLException {
+    try (Statement statement = connection.createStatement()) {
+      statement.execute(setting);
+    }
   }
 
   /** As many batches as make a full claim, as long as they come. */
