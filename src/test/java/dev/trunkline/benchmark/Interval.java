@@ -13,7 +13,7 @@ import java.util.List;
  * @param fullPages page images among them
  * @param transactions of the whole database
  * @param clientCpu of this JVM, everything in it
- * @param serverCpu of the embedded server
+ * @param serverCpu of the server, if it is on this machine
  */
 record Interval(
     Duration time,

@@ -125,7 +125,7 @@ final class Server implements AutoCloseable {
    * @param fullPages page images among it
    * @param transactions committed in this database, as far as has been reported
    * @param clientCpu of this JVM
-   * @param serverCpu of the embedded server's living processes; zero if it is not ours
+   * @param serverCpu of the server's living processes; zero if it is not on this machine
    */
   record Counters(
       long nanos,
@@ -153,13 +153,14 @@ final class Server implements AutoCloseable {
                     row.getLong("full_pages"),
                     row.getLong("transactions"),
                     cpuOf(ProcessHandle.current()),
-                    embedded == null ? Duration.ZERO : serverCpu(row.getLong("pid"))))
+                    serverCpu(row.getLong("pid"))))
         .get(0);
   }
 
-  /** All children of the postmaster, whom any backend's process leads to. */
+  /** All children of the postmaster, to whom any backend's process leads. */
   private static Duration serverCpu(long backendPid) {
     return ProcessHandle.of(backendPid)
+        .filter(process -> process.info().command().orElse("").endsWith("postgres"))
         .flatMap(ProcessHandle::parent)
         .map(
             postmaster ->

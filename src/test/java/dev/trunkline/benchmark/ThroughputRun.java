@@ -13,7 +13,9 @@ import java.util.List;
  * <p>All take turns in slices of a few seconds, so that what else the machine does hits them alike.
  */
 final class ThroughputRun {
-  private static final Duration WARM_UP = Duration.ofSeconds(4);
+  /** Long enough for the virtual machine to compile what is hot. */
+  private static final Duration WARM_UP = Duration.ofSeconds(10);
+
   private static final Duration SLICE = Duration.ofSeconds(5);
 
   private final Server server;
