@@ -16,11 +16,16 @@ final class Housekeeping implements Step {
   /** Fewer rows than this are not worth a fold. */
   private static final int WORTH_ANOTHER = 200;
 
+  /** A transaction that is open for longer than this is counted late while the dead are many. */
+  private static final Duration LONG_TRANSACTION = Duration.ofSeconds(15);
+
   private final Database database;
   private final ProbeBudget budget = new ProbeBudget(System::nanoTime);
 
-  /** The lowest id that the last fold left, as far as this process knows. */
-  private volatile long foldFrom;
+  /**
+   * The lowest id that the last fold left: rows of longer transactions are found by a look at all.
+   */
+  private final LaggedMark folded = new LaggedMark(LONG_TRANSACTION, System::nanoTime);
 
   private long tidiedNanos = System.nanoTime() - IDLE.toNanos();
 
@@ -42,26 +47,26 @@ final class Housekeeping implements Step {
   /** Folds what was added since the last time. Answers whether there was much. */
   boolean fold() {
     long rows = 0;
-    TallyStore.Folded folded;
+    TallyStore.Folded step;
     do {
       boolean everything = budget.allows();
-      long from = everything ? 0 : foldFrom;
+      long from = everything ? 0 : folded.before();
       long begin = System.nanoTime();
-      folded = database.run(session -> TallyStore.fold(session, from, FOLD_LIMIT));
+      step = database.run(session -> TallyStore.fold(session, from, FOLD_LIMIT));
       if (everything) {
         budget.spent(Duration.ofNanos(System.nanoTime() - begin));
       }
-      if (folded.rows() > 0) {
-        foldFrom = folded.first();
+      if (step.rows() > 0) {
+        folded.moveTo(step.first());
       }
-      rows += folded.rows();
-    } while (folded.rows() == FOLD_LIMIT);
+      rows += step.rows();
+    } while (step.rows() == FOLD_LIMIT);
     return rows > WORTH_ANOTHER;
   }
 
   /** Where the living rows of the tally begin, as far as this process knows. */
   long tallyFrom() {
-    return foldFrom;
+    return folded.before();
   }
 
   private void removeLeftovers() {
