@@ -70,6 +70,13 @@ final class DemoCommand implements Callable<Integer> {
   private @Nullable Double seconds;
 
   @Option(
+      names = "--drain-seconds",
+      paramLabel = "N",
+      defaultValue = "10",
+      description = "then wait so long for the services to handle what is left (default: 10)")
+  private double drainSeconds;
+
+  @Option(
       names = "--url",
       paramLabel = "URL",
       description =
@@ -129,7 +136,7 @@ final class DemoCommand implements Callable<Integer> {
         .setExecutionExceptionHandler(
             (failure, command, given) -> {
               if (failure instanceof CannotStartException) {
-                display.note(OneLine.of(failure));
+                display.note(String.valueOf(failure.getMessage()));
                 return Demo.CANNOT;
               }
               throw failure;
@@ -151,6 +158,7 @@ final class DemoCommand implements Callable<Integer> {
         seconds == null || seconds > 0 && seconds <= MOST_SECONDS,
         "--seconds must be over 0, at most 1000000");
     check(emailSeconds >= 0 && emailSeconds <= 3600, "--email-seconds must be between 0 and 3600");
+    check(drainSeconds >= 0 && drainSeconds <= 3600, "--drain-seconds must be between 0 and 3600");
     check(
         emailConcurrency >= 1 && emailConcurrency <= 1000,
         "--email-concurrency must be between 1 and 1000");
@@ -161,7 +169,8 @@ final class DemoCommand implements Callable<Integer> {
             rate == null ? OptionalDouble.empty() : OptionalDouble.of(rate),
             port == null ? OptionalInt.empty() : OptionalInt.of(port)),
         new DemoOptions.Mail(time(emailSeconds), emailConcurrency),
-        Optional.ofNullable(seconds).map(DemoCommand::time));
+        new DemoOptions.End(
+            Optional.ofNullable(seconds).map(DemoCommand::time), time(drainSeconds)));
   }
 
   /** What the command line says goes before the environment. */

@@ -12,9 +12,9 @@ import java.util.OptionalInt;
  * @param server the PostgreSQL to use
  * @param sources where orders come from
  * @param mail how slow the email service is
- * @param seconds how long to take orders; empty for as long as there are any
+ * @param end when it is over
  */
-record DemoOptions(Server server, Sources sources, Mail mail, Optional<Duration> seconds) {
+record DemoOptions(Server server, Sources sources, Mail mail, End end) {
 
   /**
    * Which PostgreSQL.
@@ -69,4 +69,12 @@ record DemoOptions(Server server, Sources sources, Mail mail, Optional<Duration>
       return concurrency / (time.toNanos() / 1e9);
     }
   }
+
+  /**
+   * When it is over.
+   *
+   * @param seconds how long to take orders; empty for as long as there are any
+   * @param drain how long the services may work off what is left then
+   */
+  record End(Optional<Duration> seconds, Duration drain) {}
 }

@@ -74,6 +74,7 @@ record Header(
   private String end() {
     String itself =
         options
+            .end()
             .seconds()
             .map(seconds -> "by itself after %s s".formatted(number(seconds.toMillis() / 1000.0)))
             .orElse("");

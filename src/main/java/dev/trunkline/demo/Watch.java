@@ -8,9 +8,6 @@ final class Watch {
   private static final Duration TICK = Duration.ofMillis(500);
   private static final Duration BETWEEN_BLOCKS = Duration.ofSeconds(5);
 
-  /** How long the services may work off what is left. */
-  static final Duration DRAIN = Duration.ofSeconds(10);
-
   private final DemoOptions options;
   private final Display display;
   private final LiveTable table;
@@ -42,7 +39,8 @@ final class Watch {
 
   /** Returns when the sources have ended and what can be handled in time has been. */
   void untilTheEnd() {
-    Optional<Long> end = options.seconds().map(seconds -> System.nanoTime() + seconds.toNanos());
+    Optional<Long> end =
+        options.end().seconds().map(seconds -> System.nanoTime() + seconds.toNanos());
     boolean complete = false;
     while (!complete && !stop.await(tick(end))) {
       complete = options.sources().isFileOnly() && isFileHandled();
@@ -73,13 +71,13 @@ final class Watch {
   }
 
   private void drain() {
-    long end = System.nanoTime() + DRAIN.toNanos();
+    long end = System.nanoTime() + options.end().drain().toNanos();
     table.look();
     while (!table.isAllHandled() && !display.isGone() && end - System.nanoTime() > 0) {
       if (hurry.await(TICK)) {
         return;
       }
-      draw("finishing, for %d s at most".formatted(DRAIN.toSeconds()));
+      draw("finishing, for %d s at most".formatted(options.end().drain().toSeconds()));
     }
   }
 
