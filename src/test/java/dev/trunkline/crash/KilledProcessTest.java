@@ -102,6 +102,7 @@ class KilledProcessTest {
                 return Outcome.ack();
               })) {
         Awaits.until(() -> attempts.size() == ids.size());
+        assertThat(consumer.isClosed()).isFalse();
         assertThat(TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - killed)).isLessThan(10_000);
       }
 
