@@ -26,9 +26,11 @@ final class LaggedMark {
     newest = mark;
   }
 
-  /** Where the mark stood, at least the lag ago and at most about twice that. */
+  /**
+   * Where the mark stood, at least the lag ago. It changes only when the mark is moved: whoever
+   * moves it has then looked from here on, and so at all that was committed late.
+   */
   synchronized long before() {
-    rotate();
     return older;
   }
 
