@@ -31,6 +31,7 @@ public final class Migrations {
 
   /** Runs what is missing, then checks. Two processes may do so at once. */
   public void migrate() {
+    requireFlyway();
     if (database.answers(SchemaVersion.TABLE_EXISTS)) {
       refuseTooNew();
     }
@@ -50,6 +51,7 @@ public final class Migrations {
 
   /** Checks that every script was applied as it stands here, then the version. */
   public void verify() {
+    requireFlyway();
     check();
     FlywayRunner.validate(database);
   }
@@ -73,6 +75,16 @@ public final class Migrations {
           "the schema \"trunkline\" is too old: it has version %d, this library needs %d; open with migrations, or run"
                   .formatted(found.version(), VERSION)
               + " the newer scripts in db/migrations");
+    }
+  }
+
+  private static void requireFlyway() {
+    try {
+      Class.forName("org.flywaydb.core.Flyway", false, Migrations.class.getClassLoader());
+    } catch (ClassNotFoundException e) {
+      throw new SchemaVersionException(
+          "Flyway is not on the class path: add flyway-core and flyway-database-postgresql, or run"
+              + " the scripts in db/migrations some other way and open with MigrationMode.OFF");
     }
   }
 
