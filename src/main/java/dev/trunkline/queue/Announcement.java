@@ -55,7 +55,7 @@ sealed interface Announcement {
   static List<Announcement> parse(String payload) {
     List<Announcement> announcements = new ArrayList<>();
     for (String text : payload.split(";")) {
-      String[] parts = text.split(",");
+      String[] parts = text.split(",", -1);
       try {
         if (parts[0].equals("r") && parts.length == 5) {
           int priority = Integer.parseInt(parts[2]);
