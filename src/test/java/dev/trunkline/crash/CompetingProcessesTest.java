@@ -21,6 +21,7 @@ import dev.trunkline.support.SecondJvm;
 import dev.trunkline.support.TestDatabase;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
@@ -34,6 +35,9 @@ import org.junit.jupiter.api.Test;
 @PostgresTest
 class CompetingProcessesTest {
   private static final int MESSAGES = 20_000;
+
+  /** What each process has to have handled for the two to have competed. */
+  private static final int SHARE = MESSAGES / 50;
 
   /** Nobody is declared dead and no lease expires, however busy the machine is. */
   private static final TrunklineConfig OPENED =
@@ -112,27 +116,44 @@ class CompetingProcessesTest {
         SecondJvm other = OtherProcess.running(Competitor.class, database).start()) {
       Queue queue = trunkline.queue("contested", CONFIG);
       Consumer consumer = compete(trunkline, here::add);
-      for (int batch = 0; batch < MESSAGES / 500; batch++) {
-        queue
-            .sendAll(IntStream.range(0, 500).mapToObj(i -> Message.text("m")).toList())
-            .forEach(id -> sent.add(id.value()));
+      while (sent.size() < MESSAGES) {
+        send(queue, sent);
       }
+      // Where the machine is slow to start the other process, there is nothing left for it.
       Awaits.await()
           .atMost(Duration.ofSeconds(60))
-          .until(() -> queue.stats().acked() + queue.stats().dead() == MESSAGES);
+          .until(
+              () -> {
+                boolean both = other.lines().size() > SHARE && here.size() > SHARE;
+                if (!both && queue.stats().ready() < MESSAGES) {
+                  send(queue, sent);
+                }
+                return both;
+              });
+      Awaits.await()
+          .atMost(Duration.ofSeconds(60))
+          .until(() -> queue.stats().acked() + queue.stats().dead() == sent.size());
       consumer.close();
 
+      // The other process's lines come through a pipe: they may be behind its database.
       Awaits.until(
-          () -> other.lines().size() + here.size() >= queue.stats().acked() + queue.stats().dead());
-      List<Handled> history =
-          Stream.concat(here.stream(), other.lines().stream()).map(Handled::of).toList();
-      assertThat(other.lines()).as("the other process took part").hasSizeGreaterThan(MESSAGES / 50);
-      assertThat(here).as("this process took part").hasSizeGreaterThan(MESSAGES / 50);
+          () -> history(here, other).stream().filter(Handled::isLast).count() >= sent.size());
+      List<Handled> history = history(here, other);
       check(history, sent);
       assertThat(queue.stats().dead())
           .isEqualTo(
               history.stream().filter(h -> h.isLast() && !h.outcome().equals("ack")).count());
     }
+  }
+
+  private static List<Handled> history(Collection<String> here, SecondJvm other) {
+    return Stream.concat(here.stream(), other.lines().stream()).map(Handled::of).toList();
+  }
+
+  private static void send(Queue queue, List<Long> sent) {
+    queue
+        .sendAll(IntStream.range(0, 500).mapToObj(i -> Message.text("m")).toList())
+        .forEach(id -> sent.add(id.value()));
   }
 
   private static void check(List<Handled> history, List<Long> sent) {
