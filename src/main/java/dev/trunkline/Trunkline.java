@@ -5,17 +5,23 @@ import static java.util.Objects.requireNonNull;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.trunkline.error.SchemaVersionException;
+import dev.trunkline.internal.db.Broadcast;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Migrations;
+import dev.trunkline.internal.db.Notifications;
 import dev.trunkline.queue.Queue;
 import dev.trunkline.queue.QueueConfig;
 import dev.trunkline.queue.Queues;
+import dev.trunkline.topic.Topic;
+import dev.trunkline.topic.TopicConfig;
+import dev.trunkline.topic.Topics;
+import dev.trunkline.topic.TopicsConfig;
 import java.util.List;
 import javax.sql.DataSource;
-import org.jspecify.annotations.Nullable;
 
 /**
- * Durable queues inside a PostgreSQL database. One per process and database; thread-safe.
+ * Durable queues and topics inside a PostgreSQL database. One per process and database;
+ * thread-safe.
  *
  * <p>While it is open, a few background threads keep things going: they re-expose what was never
  * settled, make scheduled messages ready, and say that this process is alive. While anybody in the
@@ -26,11 +32,16 @@ public final class Trunkline implements AutoCloseable {
   private static final int OWN_POOL_SIZE = 10;
 
   private final Queues queues;
-  private final @Nullable HikariDataSource ownPool;
+  private final Topics topics;
+  private final Runnable afterwards;
 
-  private Trunkline(Queues queues, @Nullable HikariDataSource ownPool) {
+  /**
+   * @param afterwards closes what queues and topics share
+   */
+  private Trunkline(Queues queues, Topics topics, Runnable afterwards) {
     this.queues = queues;
-    this.ownPool = ownPool;
+    this.topics = topics;
+    this.afterwards = afterwards;
   }
 
   /**
@@ -49,6 +60,10 @@ public final class Trunkline implements AutoCloseable {
    * @throws dev.trunkline.error.DatabaseException if the database cannot be reached
    */
   public static Trunkline open(DataSource dataSource, TrunklineConfig config) {
+    return open(dataSource, config, () -> {});
+  }
+
+  private static Trunkline open(DataSource dataSource, TrunklineConfig config, Runnable closePool) {
     Database database = new Database(requireNonNull(dataSource, "dataSource"));
     database.inspect();
     Migrations migrations = new Migrations(database);
@@ -57,7 +72,19 @@ public final class Trunkline implements AutoCloseable {
       case VERIFY -> migrations.verify();
       case OFF -> migrations.check();
     }
-    return new Trunkline(Queues.open(database, config.queues()), null);
+    Notifications notifications = new Notifications(database);
+    Queues queues = Queues.open(database, notifications, config.queues());
+    TopicsConfig topicsConfig = config.topics();
+    Broadcast broadcast = new Broadcast(database, topicsConfig.notifies(), queues::isAlone).start();
+    Topics topics = Topics.open(database, notifications, broadcast, topicsConfig);
+    return new Trunkline(
+        queues,
+        topics,
+        () -> {
+          broadcast.close();
+          notifications.close();
+          closePool.run();
+        });
   }
 
   /** Opens with a pool of its own, of ten connections, and the default configuration. */
@@ -83,7 +110,7 @@ public final class Trunkline implements AutoCloseable {
     pool.setInitializationFailTimeout(-1);
     HikariDataSource dataSource = new HikariDataSource(pool);
     try {
-      return new Trunkline(open(dataSource, config).queues, dataSource);
+      return open(dataSource, config, dataSource::close);
     } catch (RuntimeException | Error e) {
       dataSource.close();
       throw e;
@@ -127,12 +154,49 @@ public final class Trunkline implements AutoCloseable {
   }
 
   /**
+   * Finds a topic that has been declared.
+   *
+   * @throws dev.trunkline.error.TopicNotFoundException if there is none
+   */
+  public Topic topic(String name) {
+    return topics.get(name);
+  }
+
+  /**
+   * Declares a topic: makes it if it is not there, and finds it if it is there with this
+   * configuration. Idempotent.
+   *
+   * @param name 1 to 120 letters, digits, dots, hyphens or underscores, beginning with a letter or
+   *     digit
+   * @throws dev.trunkline.error.TopicConfigMismatchException if it is there with another
+   *     configuration
+   */
+  public Topic topic(String name, TopicConfig config) {
+    return topics.declare(name, config);
+  }
+
+  /**
+   * Declares a topic and gives it this configuration if it has another one. Partitions may become
+   * more; what that does to keys says {@link TopicConfig#partitions}.
+   *
+   * @throws IllegalArgumentException if the partitions would become fewer
+   */
+  public Topic alterTopic(String name, TopicConfig config) {
+    return topics.alter(name, config);
+  }
+
+  /** The names of all topics, sorted. */
+  public List<String> topicNames() {
+    return topics.names();
+  }
+
+  /**
    * Closes all consumers as {@link dev.trunkline.queue.Consumer#close()} does, all at once, gives
    * back what this process holds, stops the background threads, and closes the pool if it is its
    * own. Idempotent and safe against interrupts.
    */
   @Override
   public void close() {
-    queues.close(ownPool == null ? () -> {} : ownPool::close);
+    topics.close(() -> queues.close(afterwards));
   }
 }

@@ -4,6 +4,7 @@ import static java.util.Objects.requireNonNull;
 
 import dev.trunkline.queue.NotifyMode;
 import dev.trunkline.queue.QueuesConfig;
+import dev.trunkline.topic.TopicsConfig;
 import java.time.Duration;
 
 /**
@@ -18,6 +19,16 @@ public record TrunklineConfig(MigrationMode migrationMode, QueuesConfig queues) 
   public TrunklineConfig {
     requireNonNull(migrationMode, "migrationMode");
     requireNonNull(queues, "queues");
+  }
+
+  /** What the topics need of it. */
+  TopicsConfig topics() {
+    NotifyMode mode = queues.notifyMode();
+    return new TopicsConfig(
+        mode != NotifyMode.OFF,
+        mode == NotifyMode.ALL,
+        mode != NotifyMode.OFF,
+        queues.pollInterval());
   }
 
   /** Migrates, notifies, looks once a second, dead after 6 s of silence. */

@@ -1,33 +1,34 @@
 package dev.trunkline.error;
 
-/** The payload is larger than the queue allows. Nothing was sent. */
+/** The payload is larger than the queue or topic allows. Nothing was sent. */
 public final class PayloadTooLargeException extends TrunklineException {
   private static final long serialVersionUID = 1L;
 
-  private final String queue;
+  private final String destination;
   private final int bytes;
   private final int maxBytes;
 
   /**
    * Creates the exception.
    *
-   * @param queue the name of the queue
+   * @param kind {@code queue} or {@code topic}
+   * @param destination the name of the queue or topic
    * @param bytes the size of the payload
-   * @param maxBytes the size that the queue allows
+   * @param maxBytes the size that is allowed
    */
-  public PayloadTooLargeException(String queue, int bytes, int maxBytes) {
+  public PayloadTooLargeException(String kind, String destination, int bytes, int maxBytes) {
     super(
-        "payload of %d bytes is over the limit of queue \"%s\": maxPayloadBytes is %d"
-            .formatted(bytes, queue, maxBytes),
+        "payload of %d bytes is over the limit of %s \"%s\": maxPayloadBytes is %d"
+            .formatted(bytes, kind, destination, maxBytes),
         null);
-    this.queue = queue;
+    this.destination = destination;
     this.bytes = bytes;
     this.maxBytes = maxBytes;
   }
 
-  /** The name of the queue. */
-  public String queue() {
-    return queue;
+  /** The name of the queue or topic. */
+  public String destination() {
+    return destination;
   }
 
   /** The size of the payload, in bytes. */
@@ -35,7 +36,7 @@ public final class PayloadTooLargeException extends TrunklineException {
     return bytes;
   }
 
-  /** The size that the queue allows, in bytes. */
+  /** The size that is allowed, in bytes. */
   public int maxBytes() {
     return maxBytes;
   }

@@ -28,6 +28,8 @@ public final class Message {
   public static final int HIGHEST_PRIORITY = 9;
 
   private static final Duration LONGEST_DELAY = Duration.ofDays(3650);
+  private static final Instant EARLIEST_TIMESTAMP = Instant.parse("0001-01-01T00:00:00Z");
+  private static final Instant LATEST_TIMESTAMP = Instant.parse("9999-12-31T00:00:00Z");
 
   private final byte[] payload;
   private final Attributes attributes;
@@ -65,6 +67,18 @@ public final class Message {
   }
 
   /**
+   * A message without a payload that says that what the key was about is gone. For topics, whose
+   * compaction removes the records of the key; a queue refuses it.
+   */
+  public static Message tombstone(String key) {
+    return new Message(
+        new byte[0],
+        Attributes.NONE.withKey(checked("key", requireNonNull(key, "key"))).asTombstone(),
+        null,
+        null);
+  }
+
+  /**
    * A message written by a codec, with the codec's content type.
    *
    * @throws PayloadUnwritableException if the value cannot be written
@@ -81,23 +95,30 @@ public final class Message {
   /**
    * A message as it was stored, for the library: nothing is checked, since a message that is there
    * must be readable whoever wrote it.
+   *
+   * @param payload null for a tombstone
    */
   public static Message stored(
-      byte[] payload,
+      byte @Nullable [] payload,
       @Nullable String key,
       @Nullable String type,
       @Nullable String contentType,
       Map<String, String> headers,
       int priority) {
-    return new Message(
-        payload, new Attributes(key, type, contentType, Map.copyOf(headers), priority), null, null);
+    Attributes attributes =
+        new Attributes(
+            key, type, contentType, Map.copyOf(headers), priority, payload == null, null);
+    return new Message(payload == null ? new byte[0] : payload, attributes, null, null);
   }
 
   /**
-   * This message with a key: what it is about, for finding it again. Deliveries are not ordered by
-   * it yet. At most 1,000 characters.
+   * This message with a key: what it is about. A topic keeps records of one key in order, in one
+   * partition; a queue shows it and lets it be searched for. At most 1,000 characters.
    */
   public Message withKey(@Nullable String key) {
+    if (key == null && isTombstone()) {
+      throw new IllegalArgumentException("key of a tombstone must not be null");
+    }
     return with(attributes.withKey(checked("key", key)));
   }
 
@@ -176,7 +197,20 @@ public final class Message {
     return new Message(payload, attributes, null, deliverAt);
   }
 
-  /** The payload; the array is not copied. */
+  /**
+   * This message with the time at which what it tells of happened, by the sender's clock. For
+   * topics, where it is the source timestamp of the record; a queue refuses it.
+   */
+  public Message withTimestamp(Instant timestamp) {
+    requireNonNull(timestamp, "timestamp");
+    if (timestamp.isBefore(EARLIEST_TIMESTAMP) || timestamp.isAfter(LATEST_TIMESTAMP)) {
+      throw new IllegalArgumentException(
+          "timestamp must be between the years 1 and 9999: " + timestamp);
+    }
+    return with(attributes.withTimestamp(timestamp));
+  }
+
+  /** The payload, empty if it is a tombstone; the array is not copied. */
   public byte[] payload() {
     return payload;
   }
@@ -237,6 +271,16 @@ public final class Message {
     return attributes.headers();
   }
 
+  /** Whether it has no payload, and says that what its key was about is gone. */
+  public boolean isTombstone() {
+    return attributes.tombstone();
+  }
+
+  /** The time that the sender gave it; empty on received messages. */
+  public Optional<Instant> timestamp() {
+    return Optional.ofNullable(attributes.timestamp());
+  }
+
   /** The priority, 0 to 9. */
   public int priority() {
     return attributes.priority();
@@ -292,27 +336,38 @@ public final class Message {
       @Nullable String type,
       @Nullable String contentType,
       Map<String, String> headers,
-      int priority) {
-    static final Attributes NONE = new Attributes(null, null, null, Map.of(), LOWEST_PRIORITY);
+      int priority,
+      boolean tombstone,
+      @Nullable Instant timestamp) {
+    static final Attributes NONE =
+        new Attributes(null, null, null, Map.of(), LOWEST_PRIORITY, false, null);
 
     Attributes withKey(@Nullable String changed) {
-      return new Attributes(changed, type, contentType, headers, priority);
+      return new Attributes(changed, type, contentType, headers, priority, tombstone, timestamp);
     }
 
     Attributes withType(@Nullable String changed) {
-      return new Attributes(key, changed, contentType, headers, priority);
+      return new Attributes(key, changed, contentType, headers, priority, tombstone, timestamp);
     }
 
     Attributes withContentType(@Nullable String changed) {
-      return new Attributes(key, type, changed, headers, priority);
+      return new Attributes(key, type, changed, headers, priority, tombstone, timestamp);
     }
 
     Attributes withHeaders(Map<String, String> changed) {
-      return new Attributes(key, type, contentType, changed, priority);
+      return new Attributes(key, type, contentType, changed, priority, tombstone, timestamp);
     }
 
     Attributes withPriority(int changed) {
-      return new Attributes(key, type, contentType, headers, changed);
+      return new Attributes(key, type, contentType, headers, changed, tombstone, timestamp);
+    }
+
+    Attributes asTombstone() {
+      return new Attributes(key, type, contentType, headers, priority, true, timestamp);
+    }
+
+    Attributes withTimestamp(Instant changed) {
+      return new Attributes(key, type, contentType, headers, priority, tombstone, changed);
     }
   }
 }

@@ -9,9 +9,6 @@ import java.util.List;
  * joined by semicolons.
  */
 sealed interface Announcement {
-  /** PostgreSQL's channel name. */
-  String CHANNEL = "trunkline";
-
   /** A notification's payload is at most 8,000 bytes; ours are ASCII. */
   int MAX_PAYLOAD_CHARS = 7_500;
 

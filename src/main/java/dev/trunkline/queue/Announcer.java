@@ -1,6 +1,7 @@
 package dev.trunkline.queue;
 
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Notifications;
 import dev.trunkline.internal.db.Session;
 import dev.trunkline.internal.loop.Loop;
 import java.time.Duration;
@@ -157,7 +158,7 @@ final class Announcer implements AutoCloseable {
     for (String payload : Announcement.payloads(announcements)) {
       session
           .statement(NOTIFY)
-          .bind("channel", Announcement.CHANNEL)
+          .bind("channel", Notifications.CHANNEL)
           .bind("payload", payload)
           .run();
     }

@@ -34,11 +34,10 @@ final class Engine {
   private final List<Loop> loops = new ArrayList<>();
   private final Notifications notifications;
   private final boolean mayListen;
-  private final AtomicBoolean listening = new AtomicBoolean();
   private final Set<Consumer> consumers = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean closed = new AtomicBoolean();
 
-  Engine(Database database, QueuesConfig config) {
+  Engine(Database database, Notifications notifications, QueuesConfig config) {
     this.database = database;
     this.consumer = new ConsumerIdentity(database, config.heartbeatTimeout());
     this.announcer = new Announcer(database, config.notifyMode());
@@ -46,8 +45,8 @@ final class Engine {
     this.settler = new Settler(database, wakeups, consumer);
     this.reaper = new LeaseReaper(database, wakeups, expiry);
     this.mayListen = config.notifyMode() != NotifyMode.OFF;
-    this.notifications =
-        new Notifications(database, Announcement.CHANNEL, this::announced, signals::wakeAll);
+    this.notifications = notifications;
+    notifications.subscribe(this::announced, signals::wakeAll);
     Loop scheduling = new Loop("scheduler", new Scheduler(database, wakeups, due));
     Loop reaping = new Loop("reaper", reaper);
     due.onBroughtForward(scheduling::wake);
@@ -128,7 +127,7 @@ final class Engine {
 
   /** Listening takes a connection: it begins with the first one who waits for messages. */
   void listen() {
-    if (mayListen && listening.compareAndSet(false, true)) {
+    if (mayListen) {
       notifications.start();
     }
   }
@@ -188,9 +187,6 @@ final class Engine {
     loops.forEach(Loop::stop);
     loops.forEach(Loop::close);
     announcer.close();
-    if (listening.get()) {
-      notifications.close();
-    }
     interrupted |= Thread.interrupted();
     try {
       reaper.releaseAllOf(consumer.id());

@@ -60,9 +60,11 @@ final class Sender {
     }
 
     void add(Message message, int position) {
+      refuseWhatIsForTopics(message);
       int size = message.payload().length;
       if (size > queue.config().maxPayloadBytes()) {
-        throw new PayloadTooLargeException(queue.name(), size, queue.config().maxPayloadBytes());
+        throw new PayloadTooLargeException(
+            "queue", queue.name(), size, queue.config().maxPayloadBytes());
       }
       if (isScheduled(message)) {
         if (delayed.isFullFor(message)) {
@@ -128,6 +130,16 @@ final class Sender {
         first[priority] = first[priority] == 0 ? stored.id() : first[priority];
         last[priority] = stored.id();
       }
+    }
+  }
+
+  private static void refuseWhatIsForTopics(Message message) {
+    if (message.isTombstone()) {
+      throw new IllegalArgumentException("message must not be a tombstone: " + message);
+    }
+    if (message.timestamp().isPresent()) {
+      throw new IllegalArgumentException(
+          "message must not have a timestamp, a queue keeps none: " + message.timestamp().get());
     }
   }
 

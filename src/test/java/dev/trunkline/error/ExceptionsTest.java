@@ -15,7 +15,7 @@ class ExceptionsTest {
       List.of(
           new DatabaseException("broken pipe", "08006", new IOException("pipe")),
           new LeaseLostException("orders", 7, 8),
-          new PayloadTooLargeException("orders", 11, 10),
+          new PayloadTooLargeException("queue", "orders", 11, 10),
           new PayloadUnreadableException("Order", "application/json", new IOException("no")),
           new PayloadUnwritableException("Order", new IOException("no")),
           new QueueConfigMismatchException("orders", "this", "that"),

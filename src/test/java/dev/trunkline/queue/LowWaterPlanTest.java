@@ -3,6 +3,7 @@ package dev.trunkline.queue;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Notifications;
 import dev.trunkline.message.Message;
 import dev.trunkline.support.PostgresTest;
 import dev.trunkline.support.TestDatabase;
@@ -31,8 +32,8 @@ class LowWaterPlanTest {
   void a_claim_begins_where_the_living_begin_whatever_died_below_under_a_held_snapshot()
       throws SQLException {
     Backlog backlog = Backlog.of(database, "low-water");
-    Engine engine =
-        new Engine(new Database(database.dataSource()), QueuesConfig.defaults()).start();
+    Database pool = new Database(database.dataSource());
+    Engine engine = new Engine(pool, new Notifications(pool), QueuesConfig.defaults()).start();
     try (Connection holder = database.connect();
         Plans plans = new Plans(database.connect())) {
       QueueRow row = row(engine);

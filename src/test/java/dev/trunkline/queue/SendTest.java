@@ -143,7 +143,7 @@ class SendTest extends QueueFixture {
         .hasMessageContaining("orders")
         .hasMessageContaining(String.valueOf(LIMIT + 1))
         .hasMessageContaining(String.valueOf(LIMIT));
-    assertThat(refused.queue()).isEqualTo("orders");
+    assertThat(refused.destination()).isEqualTo("orders");
     assertThat(refused.bytes()).isEqualTo(LIMIT + 1);
     assertThat(refused.maxBytes()).isEqualTo(LIMIT);
     assertThat(count("message")).isZero();

@@ -5,7 +5,10 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.PGConnection;
@@ -14,7 +17,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Listens on a channel with one connection of its own, for as long as it is open. Thread-safe.
+ * Listens with one connection of its own, for all who want to hear, for as long as it is open.
+ * Thread-safe.
  *
  * <p>After each (re)connect the caller is told that anything may have been missed. If listening is
  * impossible (a driver that is not PostgreSQL's, a pool too small to spare a connection) it says so
@@ -22,6 +26,9 @@ import org.slf4j.LoggerFactory;
  * silence.
  */
 public final class Notifications implements AutoCloseable {
+  /** PostgreSQL's channel name, a plain lower-case identifier. */
+  public static final String CHANNEL = "trunkline";
+
   private static final Logger LOG = LoggerFactory.getLogger(Notifications.class);
 
   /** How long one wait on the socket lasts: bounds how late a stop is noticed. */
@@ -33,32 +40,36 @@ public final class Notifications implements AutoCloseable {
   private static final Duration PROBE_TIMEOUT = Duration.ofSeconds(5);
 
   private final Database database;
-  private final String channel;
-  private final Consumer<String> onNotification;
-  private final Runnable onConnected;
+  private final List<Listener> listeners = new CopyOnWriteArrayList<>();
+  private final AtomicBoolean started = new AtomicBoolean();
   private final Loop loop;
   private @Nullable Connection connection;
   private long heardNanos;
 
-  /**
-   * Makes it; {@link #start} connects.
-   *
-   * @param channel a plain lower-case identifier
-   * @param onNotification gets each payload
-   * @param onConnected is called when listening begins or begins again
-   */
-  public Notifications(
-      Database database, String channel, Consumer<String> onNotification, Runnable onConnected) {
+  /** Who wants to hear. */
+  private record Listener(Consumer<String> onNotification, Runnable onConnected) {}
+
+  /** Makes it; {@link #start} connects. */
+  public Notifications(Database database) {
     this.database = database;
-    this.channel = channel;
-    this.onNotification = onNotification;
-    this.onConnected = onConnected;
     this.loop = new Loop("listener", this::listen);
   }
 
-  /** Begins to listen, in the background. */
+  /**
+   * Adds somebody who wants to hear; before {@link #start}.
+   *
+   * @param onNotification gets each payload, those meant for others included
+   * @param onConnected is called when listening begins or begins again
+   */
+  public void subscribe(Consumer<String> onNotification, Runnable onConnected) {
+    listeners.add(new Listener(onNotification, onConnected));
+  }
+
+  /** Begins to listen, in the background, unless it has begun. */
   public void start() {
-    loop.start();
+    if (started.compareAndSet(false, true)) {
+      loop.start();
+    }
   }
 
   private Duration listen() {
@@ -75,7 +86,8 @@ public final class Notifications implements AutoCloseable {
       if (notifications != null && notifications.length > 0) {
         heardNanos = System.nanoTime();
         for (PGNotification notification : notifications) {
-          onNotification.accept(notification.getParameter());
+          String text = notification.getParameter();
+          listeners.forEach(listener -> listener.onNotification().accept(text));
         }
       } else if (System.nanoTime() - heardNanos > PROBE_AFTER.toNanos()) {
         if (!current.isValid((int) PROBE_TIMEOUT.toSeconds())) {
@@ -105,11 +117,11 @@ public final class Notifications implements AutoCloseable {
       fresh.setAutoCommit(true);
       try (Statement statement = fresh.createStatement()) {
         // No bind variables in LISTEN; the channel is a constant of ours.
-        statement.execute("LISTEN " + channel);
+        statement.execute("LISTEN " + CHANNEL);
       }
       connection = fresh;
       heardNanos = System.nanoTime();
-      onConnected.run();
+      listeners.forEach(listener -> listener.onConnected().run());
       return fresh;
     } catch (SQLException | RuntimeException e) {
       connection = null;
@@ -131,7 +143,7 @@ public final class Notifications implements AutoCloseable {
     try (Connection closing = listening;
         Statement statement = closing.createStatement()) {
       statement.setQueryTimeout((int) TimeUnit.MILLISECONDS.toSeconds(2_000));
-      statement.execute("UNLISTEN " + channel);
+      statement.execute("UNLISTEN " + CHANNEL);
     } catch (SQLException e) {
       LOG.debug("the listening connection was broken", e);
     }
@@ -140,7 +152,9 @@ public final class Notifications implements AutoCloseable {
   /** Stops listening. Idempotent. */
   @Override
   public void close() {
-    loop.close();
-    disconnect();
+    if (started.get()) {
+      loop.close();
+      disconnect();
+    }
   }
 }

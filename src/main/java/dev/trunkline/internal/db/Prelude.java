@@ -24,6 +24,19 @@ enum Prelude {
       """),
 
   /**
+   * For reads of a table in many partitions: planned anew each time, so that the planner sees the
+   * values, and opens and locks only the partitions that they can be in, however many there are.
+   */
+  REPLANNED(
+      """
+      SELECT
+        set_config('enable_seqscan', 'off', true),
+        set_config('enable_bitmapscan', 'off', true),
+        set_config('plan_cache_mode', 'force_custom_plan', true),
+        set_config('jit', 'off', true);
+      """),
+
+  /**
    * For publishes in a transaction of ours: the commit is on disk when the call returns, whatever
    * the pool says.
    */

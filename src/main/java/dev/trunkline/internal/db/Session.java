@@ -20,6 +20,8 @@ public final class Session {
 
   private static final ConcurrentMap<String, String> DURABLE = new ConcurrentHashMap<>();
 
+  private static final ConcurrentMap<String, String> REPLANNED = new ConcurrentHashMap<>();
+
   private final Handle handle;
   private final boolean ours;
 
@@ -43,6 +45,23 @@ public final class Session {
     }
     return new Rows(
         handle.createQuery(RELAXED.computeIfAbsent(sql, Prelude.RELAXED::before)), true);
+  }
+
+  /** A read of a partitioned table, planned for its values. Never on a caller's connection. */
+  public Rows replanned(String sql) {
+    if (!ours) {
+      throw new IllegalStateException("a caller's connection keeps its own settings");
+    }
+    return new Rows(
+        handle.createQuery(REPLANNED.computeIfAbsent(sql, Prelude.REPLANNED::before)), true);
+  }
+
+  /**
+   * A text of two statements, for one round trip and, on a connection of ours, one transaction;
+   * answers the rows of the second. The second sees what was committed before the first returned.
+   */
+  public Rows second(String sql) {
+    return new Rows(handle.createQuery(sql), true);
   }
 
   /**

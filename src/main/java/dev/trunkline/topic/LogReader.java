@@ -1,0 +1,124 @@
+package dev.trunkline.topic;
+
+import dev.trunkline.error.OffsetOutOfRangeException;
+import dev.trunkline.error.TopicNotFoundException;
+import dev.trunkline.internal.db.Database;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** Reads what has offsets. Thread-safe. */
+final class LogReader {
+  /** Segments looked at in one go; under a trickle they hold a record or two each. */
+  private static final int MAX_SEGMENTS = 64;
+
+  private final Database database;
+
+  LogReader(Database database) {
+    this.database = database;
+  }
+
+  /**
+   * Some records in the order of their offsets.
+   *
+   * @param records those that are still there: compaction leaves gaps
+   * @param next the offset to go on from; the one that was asked for if there is nothing yet
+   * @param logStart the first offset that is there
+   * @param logEnd the offset that the next record will have
+   */
+  record Page(List<TopicRecord> records, long next, long logStart, long logEnd) {}
+
+  /**
+   * Reads from an offset on.
+   *
+   * @param maxRecords bound on the records
+   * @param maxBytes bound on their payloads, as far as segments tell; one segment at least
+   * @throws OffsetOutOfRangeException if the offset is before the log's start or beyond its end
+   */
+  Page read(TopicRow topic, int partition, long fromOffset, int maxRecords, long maxBytes) {
+    List<SegmentStore.Found> found =
+        database.run(
+            session ->
+                SegmentStore.fromOffset(session, topic.id(), partition, fromOffset, MAX_SEGMENTS));
+    if (found.isEmpty()) {
+      throw new TopicNotFoundException(topic.name());
+    }
+    long logStart = found.get(0).logStart();
+    long logEnd = found.get(0).logEnd();
+    if (fromOffset < logStart || fromOffset > logEnd) {
+      throw new OffsetOutOfRangeException(topic.name(), partition, fromOffset, logStart, logEnd);
+    }
+    List<SegmentStore.Segment> slices = slices(found, fromOffset, maxRecords, maxBytes);
+    if (slices.isEmpty()) {
+      return new Page(List.of(), fromOffset, logStart, logEnd);
+    }
+    long next = slices.get(slices.size() - 1).end();
+    return new Page(records(topic, partition, slices), next, logStart, logEnd);
+  }
+
+  private static List<SegmentStore.Segment> slices(
+      List<SegmentStore.Found> found, long fromOffset, int maxRecords, long maxBytes) {
+    List<SegmentStore.Segment> slices = new ArrayList<>();
+    int records = 0;
+    long bytes = 0;
+    long expected = fromOffset;
+    for (SegmentStore.Found row : found) {
+      SegmentStore.Segment segment = row.segment();
+      if (segment == null || segment.end() <= fromOffset) {
+        continue;
+      }
+      // A gap: what was there was dropped while we looked. The next read says so.
+      if (segment.base() > expected && !slices.isEmpty()) {
+        break;
+      }
+      int from = (int) Math.max(0, fromOffset - segment.base());
+      int to = Math.min(segment.ids().length, from + maxRecords - records);
+      long size = (long) segment.bytes() * (to - from) / segment.ids().length;
+      if (to == from || (!slices.isEmpty() && bytes + size > maxBytes)) {
+        break;
+      }
+      slices.add(
+          new SegmentStore.Segment(
+              segment.base() + from,
+              segment.appendedAt(),
+              (int) size,
+              Arrays.copyOfRange(segment.ids(), from, to)));
+      records += to - from;
+      bytes += size;
+      expected = segment.base() + to;
+    }
+    return slices;
+  }
+
+  private List<TopicRecord> records(
+      TopicRow topic, int partition, List<SegmentStore.Segment> slices) {
+    long[] ids = slices.stream().flatMapToLong(slice -> Arrays.stream(slice.ids())).toArray();
+    // Across segments ids are in no order: a late committer has lower ones than those before it.
+    long[] sorted = ids.clone();
+    Arrays.sort(sorted);
+    List<RecordStore.Row> rows =
+        database.run(session -> RecordStore.read(session, topic.id(), sorted));
+    RecordStore.Row[] byId = new RecordStore.Row[sorted.length];
+    for (RecordStore.Row row : rows) {
+      byId[Arrays.binarySearch(sorted, row.id())] = row;
+    }
+    List<TopicRecord> records = new ArrayList<>(rows.size());
+    for (SegmentStore.Segment slice : slices) {
+      for (int i = 0; i < slice.ids().length; i++) {
+        RecordStore.Row row = byId[Arrays.binarySearch(sorted, slice.ids()[i])];
+        if (row != null) {
+          records.add(
+              new TopicRecord(
+                  topic.name(),
+                  partition,
+                  slice.base() + i,
+                  new RecordId(partition, row.id()),
+                  row.message(),
+                  row.sourceAt(),
+                  slice.appendedAt()));
+        }
+      }
+    }
+    return records;
+  }
+}

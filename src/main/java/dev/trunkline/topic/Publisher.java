@@ -1,0 +1,84 @@
+package dev.trunkline.topic;
+
+import dev.trunkline.error.PayloadTooLargeException;
+import dev.trunkline.error.TopicNotFoundException;
+import dev.trunkline.internal.db.Session;
+import dev.trunkline.message.Message;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+/**
+ * Publishes messages of any number by statements of bounded size. Thread-safe; the transaction
+ * around it makes it atomic.
+ */
+final class Publisher {
+  private final TopicRow topic;
+  private final Partitioner partitioner = new Partitioner();
+
+  /** How many the topic has, as of the last publish: another process may have altered it. */
+  private volatile int partitions;
+
+  Publisher(TopicRow topic) {
+    this.topic = topic;
+    this.partitions = topic.config().partitions();
+  }
+
+  /**
+   * Stores the messages; answers their ids in their order.
+   *
+   * @throws PayloadTooLargeException before anything of the batch in question is stored; the
+   *     transaction has to end
+   * @throws TopicNotFoundException if the topic has been deleted
+   */
+  List<RecordId> publish(Session session, Iterable<Message> messages) {
+    List<RecordId> ids = new ArrayList<>();
+    OutgoingRecords batch = new OutgoingRecords();
+    for (Message message : messages) {
+      check(message);
+      if (batch.isFullFor(message)) {
+        store(session, batch, ids);
+        batch = new OutgoingRecords();
+      }
+      batch.add(message, partitioner.partitionFor(message, partitions));
+    }
+    store(session, batch, ids);
+    return ids;
+  }
+
+  private void store(Session session, OutgoingRecords batch, List<RecordId> ids) {
+    if (batch.isEmpty()) {
+      return;
+    }
+    List<RecordStore.Stored> stored =
+        new ArrayList<>(RecordStore.publish(session, topic.id(), batch));
+    if (stored.isEmpty()) {
+      throw new TopicNotFoundException(topic.name());
+    }
+    // RETURNING promises no order; ids were handed out in the order of the arrays.
+    stored.sort(Comparator.comparingLong(record -> record.id().value()));
+    stored.forEach(record -> ids.add(record.id()));
+    partitions = stored.get(0).partitions();
+  }
+
+  private void check(Message message) {
+    int size = message.payload().length;
+    if (size > topic.config().maxPayloadBytes()) {
+      throw new PayloadTooLargeException(
+          "topic", topic.name(), size, topic.config().maxPayloadBytes());
+    }
+    if (message.delay().isPresent() || message.deliverAt().isPresent()) {
+      throw new IllegalArgumentException(
+          "message must not be delayed, a topic has no schedule: " + message);
+    }
+    if (message.priority() != Message.LOWEST_PRIORITY) {
+      throw new IllegalArgumentException(
+          "message must not have a priority, a topic has an order: " + message.priority());
+    }
+    if (topic.config().compaction().enabled() && message.key().isEmpty()) {
+      throw new IllegalArgumentException(
+          "message must have a key, topic \"%s\" is compacted: %s"
+              .formatted(topic.name(), message));
+    }
+  }
+}

@@ -1,0 +1,271 @@
+package dev.trunkline.topic;
+
+import dev.trunkline.internal.db.Session;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.util.List;
+
+/** Sequencing: which records have been committed since the last step, and their offsets. */
+final class SequenceStore {
+  private SequenceStore() {}
+
+  /** Half of the key of the advisory lock; the other half is the topic. "TrLn" in ASCII. */
+  private static final int LOCK = 0x54724c6e;
+
+  /**
+   * Gives offsets to the records that are visible now and were not at the last step.
+   *
+   * <p>Two statements, one transaction. The first takes the topic's lock if it is free, and reads
+   * how far ids have been handed out; the second, whose snapshot is therefore newer than the last
+   * holder's commit, does the work.
+   *
+   * <p>What is new: a transaction is either not older than the last snapshot's xmax, or was in
+   * progress in it; of the latter only those that have ended since are looked up, so one that stays
+   * open costs nothing. That a row is visible needs no further test: this statement sees what its
+   * own snapshot sees, aborted transactions and savepoints left out.
+   *
+   * <p>INVARIANT: the snapshot is taken before this transaction has an xid of its own, hence an
+   * advisory lock and not a row lock. So the snapshot's xmax is not above the xid under which it is
+   * written; no xid below it can be handed out again after a crash, which would make a later record
+   * look older than the snapshot.
+   *
+   * <p>The floor: all ids of a transaction are drawn after its xid was assigned. The step's own xid
+   * is assigned after :last_id was read. So when everything up to that xid has ended, whoever still
+   * has to commit draws ids above that last_id, and no look needs to go below it: chunks under the
+   * floor are not touched. :floorId is what the caller knows of it, for the planner.
+   *
+   * <p>Ids are cut into segments of one partition and one chunk, at most 200 ids and about 1 MiB
+   * each. Indexes: the chunk's on xid; segment's and sequencing's primary keys, from the end.
+   * Answers nothing if the topic has been deleted.
+   */
+  private static final String SEQUENCE =
+      """
+      SELECT
+        set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), true),
+        set_config('enable_seqscan', 'off', true),
+        set_config('enable_bitmapscan', 'off', true),
+        set_config('plan_cache_mode', 'force_custom_plan', true),
+        set_config('jit', 'off', true),
+        set_config('trunkline.last_id', coalesce(pg_sequence_last_value(id_sequence), 0)::text, true),
+        set_config('trunkline.sequencer', pg_try_advisory_xact_lock(:lock, id)::text, true)
+      FROM trunkline.topic
+      WHERE id = :topicId AND deleted_at IS NULL;
+
+      WITH last AS MATERIALIZED (
+        SELECT
+          snapshot,
+          pg_snapshot_xmax(snapshot) AS xmax,
+          floor_id,
+          next_floor_xid,
+          next_floor_id,
+          sequenced_at,
+          next_floor_xid < pg_snapshot_xmin(pg_current_snapshot()) AS floor_rises,
+          cluster,
+          cluster <> (SELECT system_identifier FROM pg_control_system())
+            OR pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS is_foreign
+        FROM trunkline.sequencing
+        WHERE topic_id = :topicId
+        ORDER BY id DESC
+        LIMIT 1
+      ), mine AS MATERIALIZED (
+        SELECT *
+        FROM last
+        WHERE NOT is_foreign AND current_setting('trunkline.sequencer', true) = 'true'
+      ), fresh AS MATERIALIZED (
+        SELECT id, partition, coalesce(octet_length(payload), 0) AS bytes
+        FROM trunkline.record
+        WHERE topic_id = :topicId
+          AND id > :floorId
+          AND id > (SELECT floor_id FROM mine)
+          AND xid >= (SELECT xmax FROM mine)
+          AND xid < pg_snapshot_xmax(pg_current_snapshot())
+        UNION ALL
+        SELECT id, partition, coalesce(octet_length(payload), 0)
+        FROM trunkline.record
+        WHERE topic_id = :topicId
+          AND id > :floorId
+          AND id > (SELECT floor_id FROM mine)
+          AND xid = ANY (ARRAY(
+            SELECT pg_snapshot_xip(snapshot) FROM mine
+            EXCEPT
+            SELECT pg_snapshot_xip(pg_current_snapshot())))
+      ), numbered AS (
+        SELECT
+          id,
+          partition,
+          bytes,
+          row_number() OVER in_order - 1 AS position,
+          sum(bytes) OVER in_order >> 20 AS mebibytes
+        FROM fresh
+        WINDOW in_order AS (PARTITION BY partition ORDER BY id)
+      ), cut AS (
+        SELECT
+          partition,
+          (id >> 40)::integer AS chunk,
+          min(position) AS position,
+          least(sum(bytes), 2147483647)::integer AS bytes,
+          array_agg(id ORDER BY id) AS ids
+        FROM numbered
+        GROUP BY partition, id >> 40, position / 200, mebibytes
+      ), written AS (
+        INSERT INTO trunkline.segment (topic_id, partition, base_offset, appended_at, bytes, chunk, ids)
+        SELECT
+          :topicId,
+          cut.partition,
+          coalesce((
+            SELECT newest.base_offset + cardinality(newest.ids)
+            FROM trunkline.segment newest
+            WHERE newest.topic_id = :topicId AND newest.partition = cut.partition
+            ORDER BY newest.base_offset DESC
+            LIMIT 1), (
+            SELECT log_start
+            FROM trunkline.topic_partition
+            WHERE topic_partition.topic_id = :topicId AND topic_partition.partition = cut.partition), 0)
+            + cut.position,
+          greatest(clock_timestamp(), mine.sequenced_at),
+          cut.bytes,
+          cut.chunk,
+          cut.ids
+        FROM cut
+        CROSS JOIN mine
+        RETURNING partition, base_offset + cardinality(ids) AS log_end, cardinality(ids) AS records, appended_at
+      ), remembered AS (
+        INSERT INTO trunkline.sequencing (
+          topic_id, snapshot, floor_id, next_floor_xid, next_floor_id, cluster, sequenced_at)
+        SELECT
+          :topicId,
+          pg_current_snapshot(),
+          CASE WHEN floor_rises THEN next_floor_id ELSE floor_id END,
+          CASE WHEN floor_rises THEN pg_current_xact_id() ELSE next_floor_xid END,
+          CASE WHEN floor_rises THEN current_setting('trunkline.last_id')::bigint ELSE next_floor_id END,
+          cluster,
+          greatest(clock_timestamp(), sequenced_at, (SELECT max(appended_at) FROM written))
+        FROM mine
+        WHERE EXISTS (SELECT 1 FROM fresh)
+          OR (xmax < pg_snapshot_xmax(pg_current_snapshot()) AND sequenced_at < clock_timestamp() - interval '1 second')
+      )
+      SELECT
+        p.partition,
+        p.log_start,
+        coalesce((
+          SELECT max(written.log_end)
+          FROM written
+          WHERE written.partition = p.partition), (
+          SELECT s.base_offset + cardinality(s.ids)
+          FROM trunkline.segment s
+          WHERE s.topic_id = :topicId AND s.partition = p.partition
+          ORDER BY s.base_offset DESC
+          LIMIT 1), p.log_start) AS log_end,
+        coalesce((SELECT sum(records) FROM written), 0) AS sequenced,
+        current_setting('trunkline.sequencer', true) = 'true' AS is_mine,
+        coalesce((SELECT is_foreign FROM last), false) AS is_foreign,
+        coalesce((SELECT floor_id FROM last), 0) AS floor_id
+      FROM trunkline.topic_partition p
+      WHERE p.topic_id = :topicId
+        AND EXISTS (SELECT 1 FROM trunkline.topic WHERE id = :topicId AND deleted_at IS NULL)
+      ORDER BY p.partition
+      """;
+
+  /** Makes a log go on that was restored from a dump: see the function. */
+  private static final String REBASE =
+      """
+      SELECT trunkline.rebase_topic(:topicId)
+      """;
+
+  /** The lock of a topic, waited for, until the end of the transaction. */
+  private static final String LOCK_TOPIC =
+      """
+      SELECT pg_advisory_xact_lock(:lock, :topicId)
+      """;
+
+  /** Whether the last step was taken in another cluster, or is ahead of this one. */
+  private static final String IS_FOREIGN =
+      """
+      SELECT
+        cluster <> (SELECT system_identifier FROM pg_control_system())
+          OR pg_snapshot_xmax(snapshot) > pg_snapshot_xmax(pg_current_snapshot()) AS is_foreign
+      FROM trunkline.sequencing
+      WHERE topic_id = :topicId
+      ORDER BY id DESC
+      LIMIT 1
+      """;
+
+  /**
+   * Steps that a newer one has replaced, from a given one on: what died before is not walked again.
+   * The newest stays. Locked rows are left out: another process is at it. Answers the last one
+   * deleted, or 0.
+   */
+  private static final String PRUNE =
+      """
+      WITH replaced AS MATERIALIZED (
+        SELECT old.id
+        FROM trunkline.sequencing old
+        WHERE old.topic_id = :topicId
+          AND old.id > :afterId
+          AND old.id < (SELECT max(newest.id) FROM trunkline.sequencing newest WHERE newest.topic_id = :topicId)
+        ORDER BY old.id
+        LIMIT 10000
+        FOR UPDATE SKIP LOCKED
+      ), gone AS (
+        DELETE FROM trunkline.sequencing
+        WHERE topic_id = :topicId AND id = ANY (ARRAY(SELECT id FROM replaced))
+      )
+      SELECT coalesce(max(id), 0) FROM replaced
+      """;
+
+  /** The bounds of one partition as a step found them, and what the step did. */
+  record Found(
+      int partition,
+      long logStart,
+      long logEnd,
+      long sequenced,
+      boolean isMine,
+      boolean isForeign,
+      long floorId) {
+
+    static Found of(ResultSet row) throws SQLException {
+      return new Found(
+          row.getInt("partition"),
+          row.getLong("log_start"),
+          row.getLong("log_end"),
+          row.getLong("sequenced"),
+          row.getBoolean("is_mine"),
+          row.getBoolean("is_foreign"),
+          row.getLong("floor_id"));
+    }
+  }
+
+  static List<Found> sequence(Session session, int topicId, long floorId) {
+    return session
+        .second(SEQUENCE)
+        .bind("topicId", topicId)
+        .bind("lock", LOCK)
+        .bind("floorId", floorId)
+        .list(Found::of);
+  }
+
+  static void lock(Session session, int topicId) {
+    session.statement(LOCK_TOPIC).bind("lock", LOCK).bind("topicId", topicId).run();
+  }
+
+  static long rebase(Session session, int topicId) {
+    return session.statement(REBASE).bind("topicId", topicId).list(row -> row.getLong(1)).get(0);
+  }
+
+  static boolean isForeign(Session session, int topicId) {
+    return session
+        .statement(IS_FOREIGN)
+        .bind("topicId", topicId)
+        .list(row -> row.getBoolean(1))
+        .contains(true);
+  }
+
+  static long prune(Session session, int topicId, long afterId) {
+    return session
+        .relaxed(PRUNE)
+        .bind("topicId", topicId)
+        .bind("afterId", afterId)
+        .list(row -> row.getLong(1))
+        .get(0);
+  }
+}

@@ -1,0 +1,125 @@
+package dev.trunkline.topic;
+
+import dev.trunkline.error.TopicNotFoundException;
+import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.loop.IdleBackoff;
+import dev.trunkline.internal.loop.Loop;
+import java.time.Duration;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The end of one topic's log as this process sees it, for all who read there. Thread-safe.
+ *
+ * <p>While anybody watches, a loop takes the steps of the sequencing: when it is told of a publish,
+ * then after 5 ms, twice as late each time there is nothing, and at the latest once per poll
+ * interval. Whoever watches is woken when a partition has grown.
+ */
+final class Tail implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Tail.class);
+
+  /** A step at most so often: steps of hundreds of records cost less than hundreds of steps. */
+  private static final Duration SHORTEST = Duration.ofMillis(5);
+
+  private final TopicRow topic;
+  private final Sequencer sequencer;
+  private final Loop loop;
+  private final IdleBackoff backoff;
+  private final Duration pollInterval;
+  private final Set<Runnable> watchers = ConcurrentHashMap.newKeySet();
+  private final AtomicBoolean started = new AtomicBoolean();
+  private final AtomicBoolean told = new AtomicBoolean();
+  private volatile Sequencer.Bounds bounds = Sequencer.Bounds.NONE;
+  private long steppedNanos = System.nanoTime() - SHORTEST.toNanos();
+
+  Tail(Database database, TopicRow topic, Duration pollInterval) {
+    this.topic = topic;
+    this.sequencer = new Sequencer(database, topic);
+    this.pollInterval = pollInterval;
+    this.backoff = new IdleBackoff(SHORTEST, pollInterval);
+    this.loop = new Loop(topic.name() + "-tail", this::runOnce);
+  }
+
+  /** Ends a watch. */
+  @FunctionalInterface
+  interface Watch extends AutoCloseable {
+    @Override
+    void close();
+  }
+
+  /** Calls {@code wake}, from any thread, whenever a partition has grown. It must be quick. */
+  Watch watch(Runnable wake) {
+    watchers.add(wake);
+    if (started.compareAndSet(false, true)) {
+      loop.start();
+    } else {
+      loop.wake();
+    }
+    return () -> watchers.remove(wake);
+  }
+
+  /** The bounds as of the last step that was taken here; none before the first. */
+  Sequencer.Bounds bounds() {
+    return bounds;
+  }
+
+  /** The bounds now: everything that was committed before the call has its offset. */
+  Sequencer.Bounds boundsForSure() {
+    Sequencer.Step step = sequencer.stepForSure();
+    grown(step.bounds());
+    return step.bounds();
+  }
+
+  /** Records were committed, or will be any moment. */
+  void published() {
+    if (!watchers.isEmpty()) {
+      told.set(true);
+      loop.wake();
+    }
+  }
+
+  private Duration runOnce() {
+    if (watchers.isEmpty()) {
+      return Duration.ofHours(1);
+    }
+    long wait = SHORTEST.toNanos() - (System.nanoTime() - steppedNanos);
+    if (wait > 0) {
+      return Duration.ofNanos(wait);
+    }
+    if (told.getAndSet(false)) {
+      backoff.reset();
+    }
+    Sequencer.Step step;
+    try {
+      step = sequencer.step();
+    } catch (TopicNotFoundException e) {
+      LOG.warn("{}: the topic has been deleted", topic.name());
+      return Duration.ofHours(1);
+    } finally {
+      steppedNanos = System.nanoTime();
+    }
+    if (grown(step.bounds()) || step.busy()) {
+      backoff.reset();
+    }
+    return backoff.next();
+  }
+
+  private boolean grown(Sequencer.Bounds seen) {
+    boolean grown = !seen.equals(bounds);
+    bounds = seen;
+    if (grown) {
+      watchers.forEach(Runnable::run);
+    }
+    return grown;
+  }
+
+  @Override
+  public void close() {
+    if (started.get()) {
+      loop.close();
+    }
+  }
+}

@@ -1,0 +1,221 @@
+package dev.trunkline.topic;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.trunkline.error.DatabaseException;
+import dev.trunkline.error.OffsetOutOfRangeException;
+import dev.trunkline.error.PayloadTooLargeException;
+import dev.trunkline.error.TopicNotFoundException;
+import dev.trunkline.message.Message;
+import java.sql.Connection;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jdbi.v3.core.Handle;
+
+/**
+ * An append-only log in partitions: each record goes to every group that reads it, in the order of
+ * its partition. Thread-safe.
+ *
+ * <p>All methods throw {@link TopicNotFoundException} if the topic has been deleted, {@link
+ * DatabaseException} if the database cannot be reached, and {@link IllegalArgumentException} for
+ * arguments out of range.
+ */
+public final class Topic {
+  /** Most records that one {@link #read} answers. */
+  public static final int MAX_READ = 10_000;
+
+  private static final int ONE_STATEMENT = 100;
+  private static final long READ_BYTES = 64L * 1024 * 1024;
+
+  private final TopicEngine engine;
+  private final TopicRow row;
+  private final Publisher publisher;
+
+  Topic(TopicEngine engine, TopicRow row) {
+    this.engine = engine;
+    this.row = row;
+    this.publisher = new Publisher(row);
+  }
+
+  /** The name. */
+  public String name() {
+    return row.name();
+  }
+
+  /** The configuration, as it was when this object was made. */
+  public TopicConfig config() {
+    return row.config();
+  }
+
+  /**
+   * Publishes a message in a transaction of its own; it is on disk when this returns.
+   *
+   * @return what the record is known by; its offset is not known yet
+   * @throws PayloadTooLargeException if the payload is over the topic's limit; nothing was
+   *     published
+   */
+  public RecordId publish(Message message) {
+    return publishAll(List.of(message)).get(0);
+  }
+
+  /**
+   * Publishes messages in one transaction of its own, all or none; they are on disk when this
+   * returns. Any number: they are stored in batches.
+   *
+   * @return what the records are known by, in the order of the messages
+   * @throws PayloadTooLargeException if a payload is over the topic's limit; nothing was published
+   */
+  public List<RecordId> publishAll(Iterable<Message> messages) {
+    engine.requireOpen();
+    requireNonNull(messages, "messages");
+    List<RecordId> ids =
+        isOneStatement(messages)
+            ? engine.database().run(session -> publisher.publish(session, messages))
+            : engine.database().inTransaction(session -> publisher.publish(session, messages));
+    engine.published(row.id());
+    return ids;
+  }
+
+  /**
+   * Publishes a message as part of the caller's transaction: it exists if and when that commits,
+   * and only then gets its place in the log. The connection is neither committed, rolled back nor
+   * closed; in auto-commit mode the record is committed at once.
+   *
+   * @return what the record is known by
+   * @throws PayloadTooLargeException if the payload is over the topic's limit; nothing was
+   *     published, the transaction lives
+   */
+  public RecordId publish(Connection connection, Message message) {
+    return publishAll(connection, List.of(message)).get(0);
+  }
+
+  /**
+   * Publishes messages as part of the caller's transaction: they exist if and when that commits.
+   *
+   * @return what the records are known by, in the order of the messages
+   * @throws PayloadTooLargeException if a payload is over the topic's limit; what was stored before
+   *     it goes when the transaction is rolled back
+   */
+  public List<RecordId> publishAll(Connection connection, Iterable<Message> messages) {
+    engine.requireOpen();
+    requireNonNull(messages, "messages");
+    return engine
+        .database()
+        .on(
+            connection,
+            session -> {
+              List<RecordId> ids = publisher.publish(session, messages);
+              if (engine.config().notifiesInCallers()) {
+                engine.broadcast().tellAtCommit(session, engine.publication(row.id()));
+              }
+              engine.wake(row.id());
+              return ids;
+            });
+  }
+
+  /** Like {@link #publish(Connection, Message)}, with the connection of a Jdbi handle. */
+  public RecordId publish(Handle handle, Message message) {
+    return publish(handle.getConnection(), message);
+  }
+
+  /** Like {@link #publishAll(Connection, Iterable)}, with the connection of a Jdbi handle. */
+  public List<RecordId> publishAll(Handle handle, Iterable<Message> messages) {
+    return publishAll(handle.getConnection(), messages);
+  }
+
+  /**
+   * Reads records of a partition, without a group: in the order of their offsets, from one on.
+   * Everything committed before the call is there to be read.
+   *
+   * @param partition 0 and up
+   * @param fromOffset the first offset wanted
+   * @param maxRecords 1 to {@link #MAX_READ}
+   * @return fewer than asked for at the end of the log, and where compaction or a bound of 64 MiB
+   *     has left some out; none at its very end
+   * @throws OffsetOutOfRangeException if the offset is before what retention has left, or beyond
+   *     the end
+   */
+  public List<TopicRecord> read(int partition, long fromOffset, int maxRecords) {
+    engine.requireOpen();
+    if (maxRecords < 1 || maxRecords > MAX_READ) {
+      throw new IllegalArgumentException("maxRecords must be between 1 and 10000: " + maxRecords);
+    }
+    Sequencer.Bounds bounds = engine.tail(row).boundsForSure();
+    if (partition < 0 || partition >= bounds.partitions()) {
+      throw new IllegalArgumentException(
+          "partition must be between 0 and %d: %d".formatted(bounds.partitions() - 1, partition));
+    }
+    long from = fromOffset;
+    while (true) {
+      LogReader.Page page = engine.reader().read(row, partition, from, maxRecords, READ_BYTES);
+      // A page of which compaction has left nothing is not the end of the log.
+      if (!page.records().isEmpty() || page.next() == from) {
+        return page.records();
+      }
+      from = page.next();
+    }
+  }
+
+  /** The first offset of each partition that is there. */
+  public Map<Integer, Long> beginningOffsets() {
+    engine.requireOpen();
+    return numbered(engine.tail(row).boundsForSure().starts());
+  }
+
+  /**
+   * The offset of each partition that its next record will have. Everything committed before the
+   * call is below.
+   */
+  public Map<Integer, Long> endOffsets() {
+    engine.requireOpen();
+    return numbered(engine.tail(row).boundsForSure().ends());
+  }
+
+  /**
+   * For each partition the first offset that was appended at this time or later; its end, if there
+   * is none.
+   *
+   * @param appendedAt compared with {@link TopicRecord#appendedAt}, by the database's clock
+   */
+  public Map<Integer, Long> offsetsForTimes(Instant appendedAt) {
+    engine.requireOpen();
+    long micros = Times.micros("appendedAt", appendedAt);
+    engine.tail(row).boundsForSure();
+    return engine.database().run(session -> SegmentStore.forTime(session, row.id(), micros));
+  }
+
+  /**
+   * Deletes the topic with its records and groups; its dead letters stay. The name is free at once,
+   * the tables go as soon as no transaction uses them.
+   */
+  public void delete() {
+    engine.requireOpen();
+    if (!engine.database().run(session -> TopicStore.delete(session, row.id()))) {
+      throw new TopicNotFoundException(row.name());
+    }
+  }
+
+  private static Map<Integer, Long> numbered(List<Long> offsets) {
+    Map<Integer, Long> numbered = new TreeMap<>();
+    for (int partition = 0; partition < offsets.size(); partition++) {
+      numbered.put(partition, offsets.get(partition));
+    }
+    return numbered;
+  }
+
+  /** One statement needs no transaction around it: that saves two round trips. */
+  private static boolean isOneStatement(Iterable<Message> messages) {
+    return messages instanceof Collection<Message> collection
+        && collection.size() <= ONE_STATEMENT
+        && collection.stream().mapToLong(message -> message.payload().length).sum()
+            <= OutgoingRecords.MAX_BYTES;
+  }
+
+  @Override
+  public String toString() {
+    return "Topic[" + row.name() + "]";
+  }
+}

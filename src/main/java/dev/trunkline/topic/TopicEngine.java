@@ -1,0 +1,109 @@
+package dev.trunkline.topic;
+
+import dev.trunkline.internal.db.Broadcast;
+import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Notifications;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/** What all topics of one process share: the tails, and the word that goes round. Thread-safe. */
+final class TopicEngine {
+  /** A notification that something was published: this, a comma, the id of the topic. */
+  private static final String PUBLISHED = "t,";
+
+  private final Database database;
+  private final Notifications notifications;
+  private final TopicsConfig config;
+  private final Broadcast broadcast;
+  private final LogReader reader;
+  private final Map<Integer, Tail> tails = new ConcurrentHashMap<>();
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  TopicEngine(
+      Database database, Notifications notifications, Broadcast broadcast, TopicsConfig config) {
+    this.database = database;
+    this.notifications = notifications;
+    this.broadcast = broadcast;
+    this.config = config;
+    this.reader = new LogReader(database);
+  }
+
+  TopicEngine start() {
+    notifications.subscribe(this::heard, () -> tails.values().forEach(Tail::published));
+    return this;
+  }
+
+  Database database() {
+    return database;
+  }
+
+  LogReader reader() {
+    return reader;
+  }
+
+  TopicsConfig config() {
+    return config;
+  }
+
+  Broadcast broadcast() {
+    return broadcast;
+  }
+
+  /** The end of this topic's log, one for the whole process. */
+  Tail tail(TopicRow topic) {
+    return tails.computeIfAbsent(
+        topic.id(), id -> new Tail(database, topic, config.pollInterval()));
+  }
+
+  /** Begins to listen, since somebody waits for records. */
+  void listen() {
+    if (config.listens()) {
+      notifications.start();
+    }
+  }
+
+  /** Records of this topic were committed by a transaction of ours. */
+  void published(int topicId) {
+    wake(topicId);
+    broadcast.tell(PUBLISHED + topicId);
+  }
+
+  /** What goes round when a caller's transaction commits that has published to this topic. */
+  String publication(int topicId) {
+    return PUBLISHED + topicId;
+  }
+
+  /** Records of this topic may be committed any moment. */
+  void wake(int topicId) {
+    Tail tail = tails.get(topicId);
+    if (tail != null) {
+      tail.published();
+    }
+  }
+
+  private void heard(String text) {
+    if (text.startsWith(PUBLISHED)) {
+      try {
+        wake(Integer.parseInt(text.substring(PUBLISHED.length())));
+      } catch (NumberFormatException e) {
+        // Not ours: whoever it was meant for will look by itself.
+        return;
+      }
+    }
+  }
+
+  void requireOpen() {
+    if (closed.get()) {
+      throw new IllegalStateException("this Trunkline is closed");
+    }
+  }
+
+  /** Stops what reads, then the tails. Idempotent. */
+  void close(Runnable afterwards) {
+    if (closed.compareAndSet(false, true)) {
+      tails.values().forEach(Tail::close);
+      afterwards.run();
+    }
+  }
+}
