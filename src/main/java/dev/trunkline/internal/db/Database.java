@@ -8,6 +8,7 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.OptionalInt;
 import javax.sql.DataSource;
 import org.jdbi.v3.core.ConnectionFactory;
 import org.jdbi.v3.core.Handle;
@@ -112,6 +113,33 @@ public final class Database {
     }
   }
 
+  /**
+   * Begins a transaction on a connection of ours, for statements of ours and of others.
+   *
+   * @throws DatabaseException if there is no connection to be had
+   */
+  public OwnTransaction begin() {
+    Handle handle;
+    try {
+      handle = jdbi.open();
+    } catch (JdbiException e) {
+      throw translated(e);
+    }
+    try {
+      return new OwnTransaction(handle, isolationDiffers);
+    } catch (SQLException e) {
+      handle.close();
+      throw translated(e);
+    }
+  }
+
+  /** How many connections there can be at the same time, if it can be told. */
+  public OptionalInt poolSize() {
+    return dataSource instanceof HikariDataSource pool
+        ? OptionalInt.of(pool.getMaximumPoolSize())
+        : OptionalInt.empty();
+  }
+
   /** Whether the pool is large enough to keep one connection for LISTEN, as far as can be told. */
   boolean canSpareConnection() {
     return !(dataSource instanceof HikariDataSource pool)
@@ -150,7 +178,7 @@ public final class Database {
     }
   }
 
-  private static int readCommitted(Connection connection) throws SQLException {
+  static int readCommitted(Connection connection) throws SQLException {
     int before = connection.getTransactionIsolation();
     if (!connection.getAutoCommit()) {
       connection.rollback();
@@ -168,7 +196,7 @@ public final class Database {
   }
 
   /** A connection that cannot be restored is broken; its pool finds that out by itself. */
-  private static void restore(Connection connection, boolean autoCommit, int isolation) {
+  static void restore(Connection connection, boolean autoCommit, int isolation) {
     try {
       if (connection.isClosed()) {
         return;

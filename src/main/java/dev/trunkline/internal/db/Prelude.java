@@ -44,7 +44,38 @@ enum Prelude {
       """
       SELECT set_config('synchronous_commit', 'on', true)
       WHERE current_setting('synchronous_commit') = 'off';
+      """),
+
+  /**
+   * For statements of ours in a transaction that is not only ours: pins the plan as RELAXED does,
+   * says nothing about the commit, and remembers what was set before, for {@link #PINNED_AFTER}.
+   */
+  PINNED(
+      """
+      SELECT
+        set_config('trunkline.settings', concat_ws(',',
+          current_setting('enable_seqscan'),
+          current_setting('enable_bitmapscan'),
+          current_setting('plan_cache_mode'),
+          current_setting('jit')), true),
+        set_config('enable_seqscan', 'off', true),
+        set_config('enable_bitmapscan', 'off', true),
+        set_config('plan_cache_mode', 'force_generic_plan', true),
+        set_config('jit', 'off', true);
       """);
+
+  /** Puts back, in the same transaction, what PINNED changed. */
+  private static final String PINNED_AFTER =
+      """
+      ;
+      SELECT
+        set_config('enable_seqscan', split_part(saved.settings, ',', 1), true),
+        set_config('enable_bitmapscan', split_part(saved.settings, ',', 2), true),
+        set_config('plan_cache_mode', split_part(saved.settings, ',', 3), true),
+        set_config('jit', split_part(saved.settings, ',', 4), true)
+      FROM (SELECT current_setting('trunkline.settings', true) AS settings) saved
+      WHERE saved.settings <> ''
+      """;
 
   private final String sql;
 
@@ -54,5 +85,10 @@ enum Prelude {
 
   String before(String statement) {
     return sql + statement;
+  }
+
+  /** A statement between PINNED and what undoes it. */
+  static String pinned(String statement) {
+    return PINNED.before(statement) + PINNED_AFTER;
   }
 }

@@ -22,6 +22,8 @@ public final class Session {
 
   private static final ConcurrentMap<String, String> REPLANNED = new ConcurrentHashMap<>();
 
+  private static final ConcurrentMap<String, String> PINNED = new ConcurrentHashMap<>();
+
   private final Handle handle;
   private final boolean ours;
 
@@ -72,6 +74,14 @@ public final class Session {
     return ours
         ? new Rows(handle.createQuery(DURABLE.computeIfAbsent(sql, Prelude.DURABLE::before)), true)
         : statement(sql);
+  }
+
+  /**
+   * A statement with its plan pinned in a transaction that others share: their settings are as they
+   * were when it is done.
+   */
+  public Rows pinned(String sql) {
+    return new Rows(handle.createQuery(PINNED.computeIfAbsent(sql, Prelude::pinned)), true);
   }
 
   /** Maps the current row of a result. */

@@ -17,7 +17,14 @@ public final class SqlStates {
 
   private static final String UNDEFINED_OBJECT = "42704";
 
+  private static final String LOCK_NOT_AVAILABLE = "55P03";
+
   private SqlStates() {}
+
+  /** Whether somebody else has locked what was not to be waited for. */
+  public static boolean isLocked(DatabaseException failure) {
+    return failure.sqlState().filter(LOCK_NOT_AVAILABLE::equals).isPresent();
+  }
 
   /** Whether one of our SQL functions was given the name of a queue that is not there. */
   public static boolean isUnknownQueue(DatabaseException failure) {
