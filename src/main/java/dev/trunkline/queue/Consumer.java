@@ -1,13 +1,9 @@
 package dev.trunkline.queue;
 
-import dev.trunkline.deadletter.DeathError;
-import dev.trunkline.deadletter.DeathReason;
-import dev.trunkline.error.PayloadUnreadableException;
 import dev.trunkline.internal.loop.IdleBackoff;
 import dev.trunkline.internal.loop.Loop;
 import java.time.Duration;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
@@ -37,7 +33,8 @@ public final class Consumer implements AutoCloseable {
 
   private final String queue;
   private final ConsumerConfig config;
-  private final Handler handler;
+  private final Handling handling;
+  private final Judge judge;
   private final Engine engine;
   private final Claimer claimer;
   private final Prefetched prefetched;
@@ -52,10 +49,11 @@ public final class Consumer implements AutoCloseable {
   private volatile boolean stopping;
   private volatile boolean expecting;
 
-  Consumer(Engine engine, QueueRow row, ConsumerConfig config, Handler handler) {
+  Consumer(Engine engine, QueueRow row, ConsumerConfig config, Handling handling) {
     this.queue = row.name();
     this.config = config;
-    this.handler = handler;
+    this.handling = handling;
+    this.judge = new Judge(queue, config, () -> stopping);
     this.engine = engine;
     this.claimer = new Claimer(engine, row);
     this.prefetched = new Prefetched(config, System::nanoTime);
@@ -111,7 +109,7 @@ public final class Consumer implements AutoCloseable {
             Math.min(room.messages(), Claimer.MAX_MESSAGES),
             room.bytes(),
             config.visibilityTimeout());
-    List<Delivery> deliveries = claim.deliveries();
+    List<Delivery> deliveries = handling.claimed(claim.deliveries());
     if (deliveries.isEmpty() && claim.exhausted()) {
       return idle.isIdle() ? UNTIL_WOKEN : idle.next();
     }
@@ -147,42 +145,16 @@ public final class Consumer implements AutoCloseable {
       // Somebody else has it, or will: starting it would only be done twice.
       return;
     }
-    settle(delivery, verdictOn(delivery));
+    try {
+      handling.handle(delivery).ifPresent(verdict -> settle(delivery, verdict));
+    } catch (Throwable e) {
+      settle(delivery, judge.verdictOn(delivery, e));
+    }
     // A handler may leave its thread interrupted; the next one must not find it so. A stop has its
     // own flag.
     if (Thread.interrupted() && stopping) {
       Thread.currentThread().interrupt();
     }
-  }
-
-  private Verdict verdictOn(Delivery delivery) {
-    try {
-      Outcome outcome = handler.handle(delivery);
-      if (outcome == null) {
-        throw new IllegalStateException("the handler returned null instead of an outcome");
-      }
-      return Verdict.of(outcome);
-    } catch (Throwable e) {
-      return verdictOn(delivery, e);
-    }
-  }
-
-  /** Calls no method of the exception but through DeathError: some of them throw again. */
-  private Verdict verdictOn(Delivery delivery, Throwable failure) {
-    if (stopping && failure instanceof InterruptedException) {
-      return new Verdict.Released(Duration.ZERO);
-    }
-    DeathError error = DeathError.of(failure);
-    if (failure instanceof PayloadUnreadableException) {
-      LOG.warn("{}: {} cannot be read, it is dead: {}", queue, delivery, error.message());
-      return new Verdict.Dead(DeathReason.UNREADABLE, null, error);
-    }
-    if (config.isNonRetryable(failure)) {
-      LOG.warn("{}: {} is not tried again, it is dead: {}", queue, delivery, error.stack());
-      return new Verdict.Dead(DeathReason.NON_RETRYABLE, null, error);
-    }
-    LOG.info("{}: {} failed: {}: {}", queue, delivery, error.className(), error.message());
-    return new Verdict.Failed(Optional.empty(), error, DeathReason.DELIVERY_LIMIT);
   }
 
   private void settle(Delivery delivery, Verdict verdict) {
@@ -251,6 +223,7 @@ public final class Consumer implements AutoCloseable {
       settle(delivery, new Verdict.Released(Duration.ZERO));
     }
     workers.interrupt();
+    handling.abandon();
     try {
       if (!settleBuffer.awaitEmpty(SETTLE_ON_CLOSE)) {
         LOG.warn("{}: what was handled last could not be settled, it is redelivered", queue);

@@ -21,12 +21,22 @@ final class ConsumerStore {
       SELECT id FROM registered
       """;
 
+  /**
+   * Stays as long as it has leases: one that a transaction of a transactional handler has locked
+   * could not be taken back yet.
+   */
   private static final String REMOVE =
       """
-      WITH gone AS (
-        DELETE FROM trunkline.heartbeat WHERE consumer_id = :id
+      WITH leaving AS MATERIALIZED (
+        SELECT id
+        FROM trunkline.consumer
+        WHERE id = :id AND NOT EXISTS (SELECT 1 FROM trunkline.lease WHERE consumer_id = :id)
+      ), gone AS (
+        DELETE FROM trunkline.heartbeat
+        WHERE consumer_id = (SELECT id FROM leaving)
       )
-      DELETE FROM trunkline.consumer WHERE id = :id
+      DELETE FROM trunkline.consumer
+      WHERE id = (SELECT id FROM leaving)
       RETURNING id
       """;
 

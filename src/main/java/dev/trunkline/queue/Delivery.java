@@ -3,19 +3,22 @@ package dev.trunkline.queue;
 import dev.trunkline.error.LeaseLostException;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
+import java.sql.Connection;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.jdbi.v3.core.Handle;
 
 /**
  * A message in the hands of one consumer, hidden from the others until it is settled or its
  * visibility timeout is over. Thread-safe.
  *
  * <p>In a push handler, return an {@link Outcome}; the methods here are for pulled deliveries, and
- * for a handler that wants to settle before it returns. A delivery is settled once: a second time,
- * and after the lease was lost, each of them throws {@link LeaseLostException} and changes nothing.
- * If the database cannot be reached they throw {@link dev.trunkline.error.DatabaseException} and
- * may be called again.
+ * for a handler that wants to settle before it returns. (In a {@link TransactionalHandler} they
+ * throw {@link IllegalStateException}, but for {@link #extend}.) A delivery is settled once: a
+ * second time, and after the lease was lost, each of them throws {@link LeaseLostException} and
+ * changes nothing. If the database cannot be reached they throw {@link
+ * dev.trunkline.error.DatabaseException} and may be called again.
  */
 public final class Delivery {
   private final String queue;
@@ -26,6 +29,8 @@ public final class Delivery {
   private final Settler settler;
   private final AtomicBoolean settled = new AtomicBoolean();
   private volatile Lease lease;
+  private volatile boolean byOutcomeOnly;
+  private volatile boolean ackedInTransaction;
 
   Delivery(String queue, Lease lease, ClaimStore.Claimed claimed, MessageRow row, Settler settler) {
     this.queue = queue;
@@ -96,6 +101,28 @@ public final class Delivery {
   }
 
   /**
+   * Deletes the message as part of the caller's transaction: it is done if and when that commits,
+   * together with the caller's SQL. From here until the transaction ends nobody else can get the
+   * message. First thing in the transaction, this keeps another consumer that got the message
+   * meanwhile from doing the same work; called later it is as safe, and locks for a shorter time.
+   *
+   * <p>If the transaction is rolled back the delivery is as it was, and may be settled by any of
+   * the methods here. As long as it has not ended, they throw {@link IllegalStateException}. The
+   * connection is neither committed, rolled back nor closed.
+   *
+   * @throws LeaseLostException if it is no longer held, or was settled before: the transaction has
+   *     to be rolled back, else what was done in it is done twice
+   */
+  public void ack(Connection connection) {
+    settler.ackIn(connection, this);
+  }
+
+  /** Like {@link #ack(Connection)}, with the connection of a Jdbi handle. */
+  public void ack(Handle handle) {
+    ack(handle.getConnection());
+  }
+
+  /**
    * Gives the message back to be tried again by the queue's retry policy; counts as a failed
    * attempt.
    *
@@ -160,6 +187,33 @@ public final class Delivery {
 
   Lease lease() {
     return lease;
+  }
+
+  /** It is held by another lease from now on. */
+  void movedTo(Lease own) {
+    lease = own;
+  }
+
+  /** Its handler works in a transaction that settles it. */
+  void settledByOutcomeOnly() {
+    byOutcomeOnly = true;
+  }
+
+  /** Its own methods would wait for the handler's transaction, and the handler for them. */
+  void requireOwnSettling() {
+    if (byOutcomeOnly) {
+      throw new IllegalStateException(
+          this + " is settled by the outcome of its transactional handler, and by nothing else");
+    }
+  }
+
+  /** It was acked in a transaction that may yet be rolled back. */
+  void ackedInTransaction() {
+    ackedInTransaction = true;
+  }
+
+  boolean isAckedInTransaction() {
+    return ackedInTransaction;
   }
 
   int deliveries() {

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -19,6 +20,12 @@ import org.slf4j.LoggerFactory;
  */
 final class Engine {
   private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
+
+  /**
+   * What is left of a pool when handlers have taken theirs: to listen, to beat and renew, to claim
+   * and settle.
+   */
+  private static final int CONNECTIONS_OF_OUR_OWN = 3;
 
   private final Database database;
   private final ConsumerIdentity consumer;
@@ -36,9 +43,12 @@ final class Engine {
   private final boolean mayListen;
   private final Set<Consumer> consumers = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean closed = new AtomicBoolean();
+  private final Semaphore transactionSlots;
 
   Engine(Database database, Notifications notifications, QueuesConfig config) {
     this.database = database;
+    int pool = database.poolSize().orElse(Integer.MAX_VALUE);
+    this.transactionSlots = new Semaphore(Math.max(1, pool - CONNECTIONS_OF_OUR_OWN), true);
     this.consumer = new ConsumerIdentity(database, config.heartbeatTimeout());
     this.announcer = new Announcer(database, config.notifyMode());
     this.wakeups = new Wakeups(signals, announcer, due);
@@ -125,6 +135,11 @@ final class Engine {
     return !announcer.isAlone() || signals.isWatched(queueId);
   }
 
+  /** Transactions of handlers that may be open at the same time. */
+  Semaphore transactionSlots() {
+    return transactionSlots;
+  }
+
   /** Listening takes a connection: it begins with the first one who waits for messages. */
   void listen() {
     if (mayListen) {
@@ -132,9 +147,9 @@ final class Engine {
     }
   }
 
-  Consumer consume(QueueRow queue, ConsumerConfig config, Handler handler) {
+  Consumer consume(QueueRow queue, ConsumerConfig config, Handling handling) {
     requireOpen();
-    Consumer started = new Consumer(this, queue, config, handler);
+    Consumer started = new Consumer(this, queue, config, handling);
     consumers.add(started);
     listen();
     return started.start();

@@ -2,6 +2,7 @@ package dev.trunkline.queue;
 
 import java.time.Duration;
 import java.util.Collection;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -17,18 +18,35 @@ import org.jspecify.annotations.Nullable;
 final class Lease {
   private final long id;
   private final int queueId;
-  private final long claimedNanos = System.nanoTime();
+  private final long claimedNanos;
   private final Set<Long> open = ConcurrentHashMap.newKeySet();
   private volatile Duration hiddenFor;
-  private volatile long renewedNanos = claimedNanos;
+  private volatile long renewedNanos;
   private volatile boolean lost;
   private volatile @Nullable Renewals renewals;
 
   Lease(long id, int queueId, Duration hiddenFor, Collection<Long> messageIds) {
+    this(id, queueId, hiddenFor, messageIds, System.nanoTime(), System.nanoTime());
+  }
+
+  private Lease(
+      long id,
+      int queueId,
+      Duration hiddenFor,
+      Collection<Long> messageIds,
+      long claimedNanos,
+      long renewedNanos) {
     this.id = id;
     this.queueId = queueId;
     this.hiddenFor = hiddenFor;
+    this.claimedNanos = claimedNanos;
+    this.renewedNanos = renewedNanos;
     open.addAll(messageIds);
+  }
+
+  /** One of its messages in a lease of its own, claimed and renewed when this one was. */
+  Lease apart(long ownId, long messageId) {
+    return new Lease(ownId, queueId, hiddenFor, List.of(messageId), claimedNanos, renewedNanos);
   }
 
   long id() {

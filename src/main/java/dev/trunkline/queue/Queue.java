@@ -173,7 +173,44 @@ public final class Queue {
    */
   public Consumer consume(ConsumerConfig config, Handler handler) {
     return engine.consume(
-        row, requireNonNull(config, "config"), requireNonNull(handler, "handler"));
+        row,
+        requireNonNull(config, "config"),
+        new DirectHandling(requireNonNull(handler, "handler")));
+  }
+
+  /**
+   * Consumes in transactions with the default configuration; see {@link
+   * #consumeTransactionally(ConsumerConfig, TransactionalHandler)}.
+   */
+  public Consumer consumeTransactionally(TransactionalHandler handler) {
+    return consumeTransactionally(ConsumerConfig.defaults(), handler);
+  }
+
+  /**
+   * Hands messages to a handler whose SQL, on the connection it is given, commits together with the
+   * acknowledgement: in this database each message takes effect once, whatever crashes. What the
+   * handler does elsewhere may happen again.
+   *
+   * <p>The transaction begins by locking the delivery, so nobody else gets the message while it is
+   * open. Only {@link Outcome#ack} commits; any other outcome, and an exception, rolls back what
+   * the handler did, and then settles the message in a transaction of its own: the attempt counts,
+   * and at the limit the message is dead. If the delivery is lost before the handler is called, it
+   * is not called. If the answer to the commit is lost, the message is looked for before anything
+   * is done again.
+   *
+   * <p>Each running handler takes a connection of the pool, at READ COMMITTED. Of a HikariCP pool
+   * three are left alone: more handlers than that wait. The commit is as durable as the pool's
+   * connections say. A transaction that is idle for longer than the visibility timeout is ended by
+   * the server, and counts as failed.
+   */
+  public Consumer consumeTransactionally(ConsumerConfig config, TransactionalHandler handler) {
+    requireNonNull(config, "config");
+    requireNonNull(handler, "handler");
+    return engine.consume(
+        row,
+        config,
+        new TransactionalHandling(
+            row.name(), engine.database(), engine.transactionSlots(), handler));
   }
 
   /**

@@ -13,10 +13,11 @@ final class ReapStore {
   private ReapStore() {}
 
   /**
-   * Leases that have expired, oldest first. A plain look: TAKE_BACK decides. Unless everything is
-   * to be looked at it begins ten seconds back, so that the dead entries of leases that were acked
-   * long ago are not walked. The bounds are subqueries: a volatile function by itself is no
-   * condition of an index, and all leases would be read.
+   * Leases that have expired, oldest first; TAKE_BACK decides. Those that somebody has locked, a
+   * transactional handler for one, are passed over, so that they do not fill the page. Unless
+   * everything is to be looked at it begins ten seconds back, so that the dead entries of leases
+   * that were acked long ago are not walked. The bounds are subqueries: a volatile function by
+   * itself is no condition of an index, and all leases would be read.
    */
   private static final String EXPIRED =
       """
@@ -26,15 +27,20 @@ final class ReapStore {
         AND visible_at <= (SELECT coalesce(to_timestamp(nullif(:nowMs, -1) / 1000.0), clock_timestamp()))
       ORDER BY visible_at
       LIMIT :limit
+      FOR UPDATE SKIP LOCKED
       """;
 
-  /** Leases of processes that have not been heard of for longer than they promised. */
+  /**
+   * Leases of processes that have not been heard of for longer than they promised, but for those
+   * that are locked.
+   */
   private static final String ORPHANED =
       """
       SELECT lease.id
       FROM trunkline.lease
       WHERE lease.consumer_id = :consumerId
       LIMIT :limit
+      FOR UPDATE SKIP LOCKED
       """;
 
   /**

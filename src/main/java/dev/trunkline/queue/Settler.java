@@ -7,6 +7,7 @@ import dev.trunkline.error.TrunklineException;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Session;
 import dev.trunkline.retry.RetryPolicy;
+import java.sql.Connection;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -16,6 +17,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Carries out verdicts: the last step of a delivery, and the only one that ends a message.
@@ -25,12 +28,16 @@ import java.util.concurrent.ThreadLocalRandom;
  * silently dropped.
  */
 final class Settler {
+  private static final Logger LOG = LoggerFactory.getLogger(Settler.class);
+
   private final Database database;
+  private final Fence fence;
   private final Wakeups wakeups;
   private final ConsumerIdentity consumer;
 
   Settler(Database database, Wakeups wakeups, ConsumerIdentity consumer) {
     this.database = database;
+    this.fence = new Fence(database);
     this.wakeups = wakeups;
     this.consumer = consumer;
   }
@@ -48,7 +55,12 @@ final class Settler {
     List<Settlement> begun = new ArrayList<>(settlements.size());
     List<Delivery> lost = new ArrayList<>();
     for (Settlement settlement : settlements) {
-      if (settlement.delivery().beginSettling()) {
+      Delivery delivery = settlement.delivery();
+      delivery.requireOwnSettling();
+      if (delivery.isAckedInTransaction() && !delivery.isSettled()) {
+        fence.requireEnded(delivery);
+      }
+      if (delivery.beginSettling()) {
         begun.add(settlement);
       } else {
         lost.add(settlement.delivery());
@@ -62,6 +74,18 @@ final class Settler {
     }
     if (!lost.isEmpty()) {
       throw lost.get(0).leaseLost();
+    }
+  }
+
+  /** Acks a delivery as part of the caller's transaction. */
+  void ackIn(Connection connection, Delivery delivery) {
+    delivery.requireOwnSettling();
+    if (delivery.isSettled() || fence.apart(List.of(delivery)).isEmpty()) {
+      throw delivery.leaseLost();
+    }
+    delivery.ackedInTransaction();
+    if (!database.<Boolean>on(connection, session -> fence.ack(session, delivery))) {
+      throw delivery.leaseLost();
     }
   }
 
@@ -116,6 +140,9 @@ final class Settler {
    * @return the lease that holds it now
    */
   Lease extend(Delivery delivery, Duration visibilityTimeout) {
+    if (delivery.isAckedInTransaction()) {
+      fence.requireEnded(delivery);
+    }
     Lease lease = delivery.lease();
     long id = delivery.id().value();
     long millis = visibilityTimeout.toMillis();
@@ -204,9 +231,22 @@ final class Settler {
     lease.settled(byId.keySet());
     result.announce(wakeups, lease.queueId());
     return settlements.stream()
+        .filter(settlement -> !result.settled().contains(settlement.delivery().id().value()))
+        .filter(Settler::isLost)
         .map(Settlement::delivery)
-        .filter(delivery -> !result.settled().contains(delivery.id().value()))
         .toList();
+  }
+
+  /** What is no longer held because it was acked after all is not lost. */
+  private static boolean isLost(Settlement settlement) {
+    if (settlement.verdict() instanceof Verdict.Unsure) {
+      LOG.info(
+          "{}: {} is no longer held, so its commit took effect",
+          settlement.delivery().queue(),
+          settlement.delivery());
+      return false;
+    }
+    return true;
   }
 
   /**
@@ -267,6 +307,8 @@ final class Settler {
                 dead.error()));
       } else if (verdict instanceof Verdict.Failed failed) {
         addFailed(held, failed);
+      } else if (verdict instanceof Verdict.Unsure unsure) {
+        addFailed(held, unsure.ifHeld());
       }
     }
 
