@@ -55,6 +55,10 @@ class HotStatementsPlanTest {
           new Hot("take", SettleStore.class, "TAKE", LEASE_INDEX),
           new Hot("put_back", SettleStore.class, "RETURN", MESSAGE_INDEX),
           new Hot("extend", SettleStore.class, "EXTEND", LEASE_INDEX),
+          new Hot("apart", FenceStore.class, "APART", LEASE_INDEX),
+          new Hot("hold", FenceStore.class, "HOLD", LEASE_INDEX),
+          new Hot("ack_fenced", FenceStore.class, "ACK", LEASE_INDEX, MESSAGE_INDEX),
+          new Hot("probe", FenceStore.class, "PROBE", LEASE_INDEX),
           new Hot("expired", ReapStore.class, "EXPIRED", EXPIRY_INDEX),
           new Hot("orphaned", ReapStore.class, "ORPHANED", "using lease_consumer_idx on lease"),
           new Hot("take_back", ReapStore.class, "TAKE_BACK", LEASE_INDEX),
@@ -116,6 +120,7 @@ class HotStatementsPlanTest {
     values.put("beat", "true");
     values.put("nowMs", "-1");
     values.put("limit", "1000");
+    values.put("idleMs", "30000");
     values.put("orphaned", "false");
     values.put("foldFrom", "0");
     values.put("tallyFrom", "0");
