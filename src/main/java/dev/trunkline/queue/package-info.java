@@ -24,6 +24,13 @@
  * or to the dead letters, released ones back to ready. What the lease no longer holds is reported.
  * Pulled deliveries skip the buffer: {@link Delivery#ack} returns when it is done.
  *
+ * <p>In one transaction. {@link TransactionalHandling} gives each delivery a lease of its own
+ * ({@link Fence}), begins a transaction of ours, locks the lease, and calls the {@link
+ * TransactionalHandler} with the connection. An ack deletes lease and message and commits with the
+ * handler's SQL; anything else is rolled back, and becomes a verdict like any other. A commit whose
+ * answer was lost becomes {@link Verdict.Unsure}: the settler looks whether the lease still holds
+ * the message. {@link Delivery#ack(java.sql.Connection)} is the same for a caller's transaction.
+ *
  * <p>What nobody settles. {@link LeaseReaper} takes back leases that have expired, and at once all
  * leases of a process that has fallen silent; {@link Scheduler} makes ready what is due. Both run
  * in every process and coordinate by row locks alone.
@@ -76,6 +83,8 @@
  *   <li>while handling: as after a claim. What the handler has done outside stays done, and is
  *       repeated with the next delivery.
  *   <li>ack: as while handling, if it had not committed: done, and delivered again.
+ *   <li>a handler's transaction: rolled back by the server, with the ack in it; the lease is there,
+ *       as while handling, and what the handler did is not.
  *   <li>failure to scheduled, ready or dead_letter: the lease is still there if it had not
  *       committed, and counts as lost.
  *   <li>due, reaping, redrive: another process finds the same rows and does it.

@@ -248,6 +248,33 @@ final class ReadmeExamples {
     // end::settle[]
   }
 
+  Consumer consumeTransactionally(Queue orders, Queue emails) {
+    // tag::transactional[]
+    Consumer consumer =
+        orders.consumeTransactionally(
+            (delivery, connection) -> {
+              Order order = delivery.message().json(Order.class);
+              insertOrder(connection, order); // your own SQL
+              emails.send(connection, Message.json(order)); // what follows from it
+              return Outcome.ack(); // all of it commits with the ack, or none of it
+            });
+    // end::transactional[]
+    return consumer;
+  }
+
+  void ackInTransaction(Queue orders) throws SQLException {
+    // tag::ack-in-transaction[]
+    for (Delivery delivery : orders.receive(10)) {
+      try (Connection connection = dataSource.getConnection()) {
+        connection.setAutoCommit(false);
+        delivery.ack(connection); // LeaseLostException: somebody else has it
+        insertOrder(connection, delivery.message().json(Order.class));
+        connection.commit(); // both, or neither
+      }
+    }
+    // end::ack-in-transaction[]
+  }
+
   void deadLetters(Queue emails) {
     // tag::dead-letters[]
     for (DeadLetter letter : emails.deadLetters().browse(100)) {

@@ -202,6 +202,36 @@ class ReadmeExamplesTest {
   }
 
   @Test
+  void an_order_is_stored_and_its_mail_sent_together_with_the_ack() {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      Queue orders = trunkline.queue("orders", QueueConfig.defaults());
+      Queue emails = emails(trunkline);
+      orders.send(Message.json(ORDER));
+
+      try (Consumer consumer = examples.consumeTransactionally(orders, emails)) {
+        Awaits.until(() -> orders.stats().acked() == 1);
+        assertThat(consumer.queue()).isEqualTo("orders");
+      }
+
+      assertThat(database.number("SELECT count(*) FROM orders")).isEqualTo(1);
+      assertThat(emails.stats().ready()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void a_pulled_order_is_stored_together_with_its_ack() throws Exception {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      Queue orders = trunkline.queue("orders", QueueConfig.defaults());
+      orders.sendAll(List.of(Message.json(ORDER), Message.json(ORDER)));
+
+      examples.ackInTransaction(orders);
+
+      assertThat(orders.stats().acked()).isEqualTo(2);
+      assertThat(database.number("SELECT count(*) FROM orders")).isEqualTo(2);
+    }
+  }
+
+  @Test
   void dead_letters_are_looked_at_and_replayed() {
     try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
       Queue emails = emails(trunkline);
