@@ -21,19 +21,31 @@ final class Claimer {
   private final Lanes lanes;
   private final Settler settler;
   private final DueTime expiry;
+  private final boolean deletes;
 
   /**
    * Messages per run, a moving average: how many rows a claim has to lock for what it was asked.
    */
   private volatile double messagesPerRun = 1;
 
+  /** Claims into leases. */
   Claimer(Engine engine, QueueRow queue) {
+    this(engine, queue, false);
+  }
+
+  private Claimer(Engine engine, QueueRow queue, boolean deletes) {
     this.database = engine.database();
     this.queue = queue;
     this.consumer = engine.consumer();
     this.lanes = engine.signals().lanes(queue.id());
     this.settler = engine.settler();
     this.expiry = engine.expiry();
+    this.deletes = deletes;
+  }
+
+  /** Claims for good: what it answers is deleted, and settled. */
+  static Claimer deleting(Engine engine, QueueRow queue) {
+    return new Claimer(engine, queue, true);
   }
 
   /**
@@ -65,7 +77,12 @@ final class Claimer {
               maxRuns,
               maxBytes);
       claimed =
-          new ArrayList<>(database.run(session -> ClaimStore.claim(session, request, attempt)));
+          new ArrayList<>(
+              database.run(
+                  session ->
+                      deletes
+                          ? AtMostOnceStore.claimAndDelete(session, request, attempt)
+                          : ClaimStore.claim(session, request, attempt)));
     } catch (RuntimeException | Error e) {
       lanes.failed();
       throw e;
@@ -100,7 +117,11 @@ final class Claimer {
     Lease lease =
         new Lease(
             leaseId, queue.id(), hiddenFor, claimed.stream().map(ClaimStore.Claimed::id).toList());
-    expiry.in(hiddenFor.toMillis());
+    if (deletes) {
+      lease.open().clear();
+    } else {
+      expiry.in(hiddenFor.toMillis());
+    }
     List<Delivery> deliveries = new ArrayList<>(claimed.size());
     List<Long> missing = new ArrayList<>();
     for (ClaimStore.Claimed message : claimed) {
@@ -108,10 +129,14 @@ final class Claimer {
       if (row == null) {
         missing.add(message.id());
       } else {
-        deliveries.add(new Delivery(queue.name(), lease, message, row, settler));
+        Delivery delivery = new Delivery(queue.name(), lease, message, row, settler);
+        if (deletes) {
+          delivery.beginSettling();
+        }
+        deliveries.add(delivery);
       }
     }
-    if (!missing.isEmpty()) {
+    if (!missing.isEmpty() && !deletes) {
       settler.dropMissing(lease, missing);
     }
     return deliveries;

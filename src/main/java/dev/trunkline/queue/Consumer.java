@@ -47,15 +47,16 @@ public final class Consumer implements AutoCloseable {
   private final CountDownLatch stopped = new CountDownLatch(1);
   private final Signals.Subscription subscription;
   private volatile boolean stopping;
+  private volatile boolean timeIsUp;
   private volatile boolean expecting;
 
-  Consumer(Engine engine, QueueRow row, ConsumerConfig config, Handling handling) {
+  Consumer(Engine engine, QueueRow row, ConsumerConfig config, Claimer claimer, Handling handling) {
     this.queue = row.name();
     this.config = config;
     this.handling = handling;
     this.judge = new Judge(queue, config, () -> stopping);
     this.engine = engine;
-    this.claimer = new Claimer(engine, row);
+    this.claimer = claimer;
     this.prefetched = new Prefetched(config, System::nanoTime);
     this.settleBuffer = new SettleBuffer(queue, engine.settler());
     this.renewals = new Renewals(queue, engine.database(), config.maxLeaseTime());
@@ -114,17 +115,21 @@ public final class Consumer implements AutoCloseable {
       return idle.isIdle() ? UNTIL_WOKEN : idle.next();
     }
     idle.reset();
-    deliveries.stream().map(Delivery::lease).distinct().forEach(renewals::add);
+    deliveries.stream()
+        .map(Delivery::lease)
+        .filter(lease -> !lease.isOver())
+        .distinct()
+        .forEach(renewals::add);
     prefetched.add(deliveries);
     return claim.exhausted() ? idle.next() : Duration.ZERO;
   }
 
   private void work() {
     try {
-      while (!stopping) {
+      while (!isOver()) {
         Delivery delivery = prefetched.take();
         try {
-          if (!stopping) {
+          if (!isOver()) {
             handle(delivery);
           } else {
             settle(delivery, new Verdict.Released(Duration.ZERO));
@@ -138,6 +143,11 @@ public final class Consumer implements AutoCloseable {
       // Only close() interrupts, and it gives back what is left.
       Thread.currentThread().interrupt();
     }
+  }
+
+  /** Whether no handler is called any more. */
+  private boolean isOver() {
+    return timeIsUp || (stopping && !handling.finishesWhatWaits());
   }
 
   private void handle(Delivery delivery) {
@@ -215,11 +225,14 @@ public final class Consumer implements AutoCloseable {
     subscription.close();
     fetcher.close();
     boolean interrupted = Thread.interrupted();
-    giveBackWaiting();
+    if (!handling.finishesWhatWaits()) {
+      giveBackWaiting();
+    }
     interrupted |= awaitHandlers(interrupted ? Duration.ZERO : timeout);
+    timeIsUp = true;
     giveBackWaiting();
     for (Delivery delivery : prefetched.unfinished()) {
-      LOG.info("{}: {} still runs after the timeout, it is given back", queue, delivery);
+      LOG.info("{}: {} still runs after the timeout", queue, delivery);
       settle(delivery, new Verdict.Released(Duration.ZERO));
     }
     workers.interrupt();
@@ -252,6 +265,9 @@ public final class Consumer implements AutoCloseable {
 
   private void giveBackWaiting() {
     for (Delivery delivery : prefetched.drain()) {
+      if (delivery.isSettled()) {
+        LOG.warn("{}: {} was deleted when it was claimed, and is lost", queue, delivery);
+      }
       settle(delivery, new Verdict.Released(Duration.ZERO));
       prefetched.givenBack(delivery);
     }

@@ -147,9 +147,9 @@ final class Engine {
     }
   }
 
-  Consumer consume(QueueRow queue, ConsumerConfig config, Handling handling) {
+  Consumer consume(QueueRow queue, ConsumerConfig config, Claimer claimer, Handling handling) {
     requireOpen();
-    Consumer started = new Consumer(this, queue, config, handling);
+    Consumer started = new Consumer(this, queue, config, claimer, handling);
     consumers.add(started);
     listen();
     return started.start();

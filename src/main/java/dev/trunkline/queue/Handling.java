@@ -16,6 +16,14 @@ interface Handling {
    */
   Optional<Verdict> handle(Delivery delivery) throws Exception;
 
+  /**
+   * Whether what waits for a handler is still handled when the consumer stops, as long as there is
+   * time: because it cannot be given back.
+   */
+  default boolean finishesWhatWaits() {
+    return false;
+  }
+
   /** The time for running handlers is over: they have been interrupted. */
   void abandon();
 

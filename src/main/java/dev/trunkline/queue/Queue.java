@@ -29,12 +29,14 @@ public final class Queue {
   private final QueueRow row;
   private final Sender sender;
   private final Receiver receiver;
+  private final Receiver deletingReceiver;
 
   Queue(Engine engine, QueueRow row) {
     this.engine = engine;
     this.row = row;
     this.sender = new Sender(row);
-    this.receiver = new Receiver(engine, row);
+    this.receiver = new Receiver(engine, row, new Claimer(engine, row));
+    this.deletingReceiver = new Receiver(engine, row, Claimer.deleting(engine, row));
   }
 
   /** The name. */
@@ -147,6 +149,37 @@ public final class Queue {
   }
 
   /**
+   * Receives up to so many messages for good, without waiting; see {@link
+   * #receiveAndDelete(ReceiveOptions)}.
+   *
+   * @param maxMessages 1 to 10,000
+   */
+  public List<ReceivedMessage> receiveAndDelete(int maxMessages) {
+    return receiveAndDelete(ReceiveOptions.defaults().withMaxMessages(maxMessages));
+  }
+
+  /**
+   * Receives messages and deletes them, in one statement: at most once. Nothing is settled, and
+   * nothing comes back: what the caller does not handle is lost, and so is all of a call that fails
+   * with a {@link DatabaseException} after its commit.
+   *
+   * @return as {@link #receive(ReceiveOptions)}
+   * @throws IllegalArgumentException if the options have a visibility timeout: nothing is hidden
+   */
+  public List<ReceivedMessage> receiveAndDelete(ReceiveOptions options) {
+    engine.requireOpen();
+    requireNonNull(options, "options")
+        .visibilityTimeout()
+        .ifPresent(timeout -> refuse("visibilityTimeout", String.valueOf(timeout)));
+    return deletingReceiver.receive(options).stream().map(ReceivedMessage::of).toList();
+  }
+
+  private static void refuse(String argument, String value) {
+    throw new IllegalArgumentException(
+        "%s means nothing where a claim deletes: %s".formatted(argument, value));
+  }
+
+  /**
    * Acknowledges deliveries of this queue together: one statement for whole batches, whatever their
    * number.
    *
@@ -175,6 +208,7 @@ public final class Queue {
     return engine.consume(
         row,
         requireNonNull(config, "config"),
+        new Claimer(engine, row),
         new DirectHandling(requireNonNull(handler, "handler")));
   }
 
@@ -209,8 +243,39 @@ public final class Queue {
     return engine.consume(
         row,
         config,
+        new Claimer(engine, row),
         new TransactionalHandling(
             row.name(), engine.database(), engine.transactionSlots(), handler));
+  }
+
+  /**
+   * Consumes at most once with the default configuration; see {@link
+   * #consumeAtMostOnce(ConsumerConfig, AtMostOnceHandler)}.
+   */
+  public Consumer consumeAtMostOnce(AtMostOnceHandler handler) {
+    return consumeAtMostOnce(ConsumerConfig.defaults(), handler);
+  }
+
+  /**
+   * Hands messages to a handler, once each at most: the claim deletes them, and there is nothing to
+   * settle. A message is lost if the handler throws, if the process dies or loses its connection
+   * between the claim and the end of the handler (what is prefetched included), or if the consumer
+   * closes before what it has claimed is handled within the timeout.
+   *
+   * @throws IllegalArgumentException if the configuration has a visibility timeout or exceptions
+   *     that are not retried: nothing is hidden here, and nothing retried
+   */
+  public Consumer consumeAtMostOnce(ConsumerConfig config, AtMostOnceHandler handler) {
+    requireNonNull(config, "config");
+    requireNonNull(handler, "handler");
+    config
+        .visibilityTimeout()
+        .ifPresent(timeout -> refuse("visibilityTimeout", String.valueOf(timeout)));
+    if (!config.nonRetryable().isEmpty()) {
+      refuse("nonRetryable", String.valueOf(config.nonRetryable()));
+    }
+    return engine.consume(
+        row, config, Claimer.deleting(engine, row), new AtMostOnceHandling(handler));
   }
 
   /**

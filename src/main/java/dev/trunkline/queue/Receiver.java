@@ -24,10 +24,10 @@ final class Receiver {
   private final int queueId;
   private final Claimer claimer;
 
-  Receiver(Engine engine, QueueRow queue) {
+  Receiver(Engine engine, QueueRow queue, Claimer claimer) {
     this.engine = engine;
     this.queueId = queue.id();
-    this.claimer = new Claimer(engine, queue);
+    this.claimer = claimer;
   }
 
   /**
@@ -90,11 +90,20 @@ final class Receiver {
     List<Delivery> all = new ArrayList<>();
     long bytes = 0;
     while (true) {
-      Claimer.Claim claim =
-          claimer.claim(
-              Math.min(options.maxMessages() - all.size(), Claimer.MAX_MESSAGES),
-              Math.max(1, options.maxBytes() - bytes),
-              options.visibilityTimeout());
+      Claimer.Claim claim;
+      try {
+        claim =
+            claimer.claim(
+                Math.min(options.maxMessages() - all.size(), Claimer.MAX_MESSAGES),
+                Math.max(1, options.maxBytes() - bytes),
+                options.visibilityTimeout());
+      } catch (DatabaseException e) {
+        if (all.isEmpty()) {
+          throw e;
+        }
+        // What is here is claimed, or even deleted: it must not be forgotten.
+        return all;
+      }
       all.addAll(claim.deliveries());
       for (Delivery delivery : claim.deliveries()) {
         bytes += delivery.bytes();

@@ -46,6 +46,20 @@ enum Prelude {
       WHERE current_setting('synchronous_commit') = 'off';
       """),
 
+  /** Both: a pinned plan, and on disk when the call returns. */
+  DURABLE_PINNED(
+      """
+      SELECT
+        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+          WHEN 'off' THEN 'on'
+          ELSE current_setting('synchronous_commit')
+        END, true),
+        set_config('enable_seqscan', 'off', true),
+        set_config('enable_bitmapscan', 'off', true),
+        set_config('plan_cache_mode', 'force_generic_plan', true),
+        set_config('jit', 'off', true);
+      """),
+
   /**
    * For statements of ours in a transaction that is not only ours: pins the plan as RELAXED does,
    * says nothing about the commit, and remembers what was set before, for {@link #PINNED_AFTER}.

@@ -22,6 +22,8 @@ public final class Session {
 
   private static final ConcurrentMap<String, String> REPLANNED = new ConcurrentHashMap<>();
 
+  private static final ConcurrentMap<String, String> DURABLE_PINNED = new ConcurrentHashMap<>();
+
   private static final ConcurrentMap<String, String> PINNED = new ConcurrentHashMap<>();
 
   private final Handle handle;
@@ -74,6 +76,16 @@ public final class Session {
     return ours
         ? new Rows(handle.createQuery(DURABLE.computeIfAbsent(sql, Prelude.DURABLE::before)), true)
         : statement(sql);
+  }
+
+  /** A statement that is on disk when it returns, with its plan pinned. On ours only. */
+  public Rows durablePinned(String sql) {
+    if (!ours) {
+      throw new IllegalStateException("a caller's connection keeps its own settings");
+    }
+    return new Rows(
+        handle.createQuery(DURABLE_PINNED.computeIfAbsent(sql, Prelude.DURABLE_PINNED::before)),
+        true);
   }
 
   /**
