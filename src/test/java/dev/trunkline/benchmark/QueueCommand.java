@@ -56,6 +56,9 @@ final class QueueCommand implements Callable<Integer> {
         description = "A million waiting messages, and 100k in one send, in a heap of 128 MiB.")
     private boolean memory;
 
+    @Option(names = "--at-most-once", description = "At-most-once and at-least-once, in turn.")
+    private boolean atMostOnce;
+
     @Option(names = "--batch", description = "100k messages in one send, against COPY.")
     private boolean batch;
   }
@@ -93,6 +96,9 @@ final class QueueCommand implements Callable<Integer> {
     }
     ThroughputRun throughput =
         new ThroughputRun(server, mode.single ? Workload.SINGLE : Workload.BATCHES, time);
+    if (mode.atMostOnce) {
+      return throughput.runAtMostOnce();
+    }
     return mode.holdSnapshot ? throughput.runHeld() : throughput.run();
   }
 

@@ -64,6 +64,43 @@ final class ThroughputRun {
     }
   }
 
+  /** Slices of the queue by either guarantee, in turn. */
+  Report runAtMostOnce() throws Exception {
+    try (Load least = new Load(server, workload, new QueueContender(server, workload));
+        Load most = new Load(server, workload, new AtMostOnceContender(server, workload));
+        Load bare = new Load(server, workload, new BareContender(server, workload, true))) {
+      warmUp(List.of(least, most, bare));
+      List<Interval> ofLeast = new ArrayList<>();
+      List<Interval> ofMost = new ArrayList<>();
+      List<Interval> ofBare = new ArrayList<>();
+      int slices = (int) Math.max(2, time.toNanos() / SLICE.toNanos());
+      Duration slice = time.dividedBy(slices);
+      for (int i = 0; i < slices; i++) {
+        ofLeast.addAll(least.run(slice, slice));
+        ofMost.addAll(most.run(slice, slice));
+        ofBare.addAll(bare.run(slice, slice));
+      }
+      head();
+      Interval atLeastOnce = Interval.sum(ofLeast);
+      Interval atMostOnce = Interval.sum(ofMost);
+      Interval raw = Interval.sum(ofBare);
+      contender(least.name(), atLeastOnce);
+      contender(most.name(), atMostOnce);
+      contender(bare.name(), raw);
+      report.line("");
+      slices(least.name(), ofLeast);
+      slices(most.name(), ofMost);
+      slices(bare.name(), ofBare);
+      foot();
+      numbers(atLeastOnce, raw);
+      report
+          .number("atMostOnceRate", atMostOnce.rate(), 0)
+          .number("atMostOnceRatio", atMostOnce.rate() / atLeastOnce.rate(), 3)
+          .number("atMostOnceWalBytesPerMessage", atMostOnce.walBytesPerMessage(), 0);
+      return report;
+    }
+  }
+
   /**
    * The queue alone, for the whole time, first as it is and then while an old snapshot is held
    * open.

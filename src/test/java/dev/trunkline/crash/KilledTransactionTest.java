@@ -100,6 +100,46 @@ class KilledTransactionTest {
     }
   }
 
+  /** Has taken ten for good, and handled one. */
+  static final class TakesForGood {
+    private TakesForGood() {}
+
+    public static void main(String[] arguments) {
+      OtherProcess.open(arguments, QUICKLY_MISSED)
+          .queue("once", CONFIG)
+          .consumeAtMostOnce(
+              ConsumerConfig.defaults().withConcurrency(1).withPrefetch(5),
+              message -> {
+                say("handled " + message.id().value());
+                stay();
+              });
+      stay();
+    }
+  }
+
+  @Test
+  void what_a_killed_process_had_taken_for_good_is_lost_and_never_delivered_twice() {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource(), QUICKLY_MISSED);
+        SecondJvm other = OtherProcess.running(TakesForGood.class, database).start()) {
+      Queue queue = trunkline.queue("once", CONFIG);
+      List<Long> ids =
+          queue.sendAll(Collections.nCopies(20, Message.text("metric"))).stream()
+              .map(MessageId::value)
+              .toList();
+      long handled = Long.parseLong(other.awaitLine("handled (\\d+)").group(1));
+      other.kill();
+      Awaits.until(() -> database.number("SELECT count(*) FROM trunkline.consumer") == 1);
+
+      List<Long> rest =
+          queue.receiveAndDelete(100).stream().map(message -> message.id().value()).toList();
+
+      assertThat(rest).doesNotContain(handled).isSubsetOf(ids);
+      assertThat(ids.size() - rest.size()).as("handled or lost").isBetween(1, 5);
+      assertThat(queue.receiveAndDelete(100)).isEmpty();
+      assertThat(database.number("SELECT count(*) FROM trunkline.message")).isZero();
+    }
+  }
+
   private void handleTheRest(Queue queue, Queue next, List<MessageId> ids) {
     Map<Long, Integer> attempts = new ConcurrentHashMap<>();
     TransactionalHandler handler =

@@ -49,6 +49,13 @@ class HotStatementsPlanTest {
       List.of(
           new Hot(
               "claim", ClaimStore.class, "CLAIM", CLAIM_INDEX, "Tid Scan on ready", MESSAGE_INDEX),
+          new Hot(
+              "claim_and_delete",
+              AtMostOnceStore.class,
+              "CLAIM_AND_DELETE",
+              CLAIM_INDEX,
+              "Tid Scan on ready",
+              MESSAGE_INDEX),
           new Hot("send", PublishStore.class, "SEND"),
           new Hot("ack_all", SettleStore.class, "ACK_ALL", LEASE_INDEX, MESSAGE_INDEX),
           new Hot("ack_some", SettleStore.class, "ACK_SOME", LEASE_INDEX, MESSAGE_INDEX),

@@ -103,11 +103,57 @@ class SessionTest {
     }
   }
 
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("parameters")
+  void a_durable_pinned_statement_has_both_at_every_execution_whatever_the_pool_says(
+      String name, String type, UnaryOperator<Session.Rows> binding) {
+    Database one = oneConnection("options=-c%20synchronous_commit=off%20-c%20jit=on");
+    String sql = "SELECT " + SETTINGS + ", :value::" + type + " IS NULL";
+
+    for (int execution = 1; execution <= EXECUTIONS; execution++) {
+      assertThat(alone(one, session -> texts(binding.apply(session.durablePinned(sql)))))
+          .as("execution " + execution)
+          .containsExactly("on off off force_generic_plan off");
+      assertThat(alone(one, session -> texts(session.statement("SELECT " + SETTINGS))))
+          .as("after execution " + execution)
+          .containsExactly("off on on auto on");
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("parameters")
+  void a_pinned_statement_leaves_the_settings_of_a_shared_transaction_as_they_were(
+      String name, String type, UnaryOperator<Session.Rows> binding) throws SQLException {
+    Database ours = oneConnection("");
+    String sql = "SELECT " + SETTINGS + ", :value::" + type + " IS NULL";
+    try (Connection caller = database.connect();
+        Statement settings = caller.createStatement()) {
+      settings.execute("SET synchronous_commit = remote_write; SET jit = on");
+      caller.setAutoCommit(false);
+      settings.execute("SET LOCAL enable_bitmapscan = off");
+
+      for (int execution = 1; execution <= EXECUTIONS; execution++) {
+        assertThat(on(ours, caller, session -> texts(binding.apply(session.pinned(sql)))))
+            .as("execution " + execution)
+            .containsExactly("remote_write off off force_generic_plan off");
+        assertThat(on(ours, caller, session -> texts(session.statement("SELECT " + SETTINGS))))
+            .as("after execution " + execution)
+            .containsExactly("remote_write on off auto on");
+      }
+      caller.commit();
+      assertThat(on(ours, caller, session -> texts(session.statement("SELECT " + SETTINGS))))
+          .containsExactly("remote_write on on auto on");
+      caller.rollback();
+    }
+  }
+
   @Test
   void a_durable_statement_does_not_make_a_stricter_setting_weaker() {
     Database one = oneConnection("options=-c%20synchronous_commit=remote_apply");
 
     assertThat(alone(one, session -> texts(session.durable("SHOW synchronous_commit"))))
+        .containsExactly("remote_apply");
+    assertThat(alone(one, session -> texts(session.durablePinned("SHOW synchronous_commit"))))
         .containsExactly("remote_apply");
   }
 
@@ -201,6 +247,11 @@ class SessionTest {
 
   private static List<String> alone(Database database, Work<List<String>> work) {
     return database.run(work);
+  }
+
+  private static List<String> on(
+      Database database, Connection connection, Work<List<String>> work) {
+    return database.on(connection, work);
   }
 
   private static List<String> together(Database database, Work<List<String>> work) {
