@@ -24,6 +24,10 @@
  * or to the dead letters, released ones back to ready. What the lease no longer holds is reported.
  * Pulled deliveries skip the buffer: {@link Delivery#ack} returns when it is done.
  *
+ * <p>At most once. {@link Queue#receiveAndDelete} and {@link AtMostOnceHandling} have the claim
+ * delete the messages ({@link AtMostOnceStore}): no lease, nothing to settle, nothing that comes
+ * back.
+ *
  * <p>In one transaction. {@link TransactionalHandling} gives each delivery a lease of its own
  * ({@link Fence}), begins a transaction of ours, locks the lease, and calls the {@link
  * TransactionalHandler} with the connection. An ack deletes lease and message and commits with the
@@ -83,6 +87,7 @@
  *   <li>while handling: as after a claim. What the handler has done outside stays done, and is
  *       repeated with the next delivery.
  *   <li>ack: as while handling, if it had not committed: done, and delivered again.
+ *   <li>claim at most once: what was claimed is gone, and lost if it was not handled.
  *   <li>a handler's transaction: rolled back by the server, with the ack in it; the lease is there,
  *       as while handling, and what the handler did is not.
  *   <li>failure to scheduled, ready or dead_letter: the lease is still there if it had not

@@ -20,6 +20,7 @@ import dev.trunkline.queue.Queue;
 import dev.trunkline.queue.QueueConfig;
 import dev.trunkline.queue.QueueStats;
 import dev.trunkline.queue.ReceiveOptions;
+import dev.trunkline.queue.ReceivedMessage;
 import dev.trunkline.retry.RetryPolicy;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
@@ -273,6 +274,19 @@ final class ReadmeExamples {
       }
     }
     // end::ack-in-transaction[]
+  }
+
+  Consumer consumeAtMostOnce(Queue metrics) throws IOException {
+    // tag::at-most-once[]
+    Consumer consumer =
+        metrics.consumeAtMostOnce(
+            received -> mailer.confirm(received.message().text(), "metric")); // nothing to settle
+
+    for (ReceivedMessage received : metrics.receiveAndDelete(100)) { // or pulled
+      mailer.confirm(received.message().text(), "metric");
+    }
+    // end::at-most-once[]
+    return consumer;
   }
 
   void deadLetters(Queue emails) {

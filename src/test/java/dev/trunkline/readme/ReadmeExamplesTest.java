@@ -232,6 +232,23 @@ class ReadmeExamplesTest {
   }
 
   @Test
+  void a_metric_is_delivered_at_most_once_pushed_or_pulled() throws Exception {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      Queue metrics = trunkline.queue("metrics", QueueConfig.defaults());
+      metrics.sendAll(List.of(Message.text("cpu"), Message.text("missing")));
+
+      try (Consumer consumer = examples.consumeAtMostOnce(metrics)) {
+        Awaits.until(() -> metrics.stats().acked() == 2 && mailed.contains("metric"));
+        assertThat(consumer.queue()).isEqualTo("metrics");
+      } catch (NoSuchFileException e) {
+        assertThat(e).hasMessageContaining("missing");
+      }
+
+      assertThat(metrics.stats().dead() + metrics.stats().ready()).isZero();
+    }
+  }
+
+  @Test
   void dead_letters_are_looked_at_and_replayed() {
     try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
       Queue emails = emails(trunkline);
