@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.trunkline.error.SchemaVersionException;
+import dev.trunkline.inbox.Inbox;
 import dev.trunkline.internal.db.Broadcast;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Migrations;
@@ -16,6 +17,7 @@ import dev.trunkline.topic.Topic;
 import dev.trunkline.topic.TopicConfig;
 import dev.trunkline.topic.Topics;
 import dev.trunkline.topic.TopicsConfig;
+import java.time.Duration;
 import java.util.List;
 import javax.sql.DataSource;
 
@@ -31,6 +33,7 @@ import javax.sql.DataSource;
 public final class Trunkline implements AutoCloseable {
   private static final int OWN_POOL_SIZE = 10;
 
+  private final Database database;
   private final Queues queues;
   private final Topics topics;
   private final Runnable afterwards;
@@ -38,7 +41,8 @@ public final class Trunkline implements AutoCloseable {
   /**
    * @param afterwards closes what queues and topics share
    */
-  private Trunkline(Queues queues, Topics topics, Runnable afterwards) {
+  private Trunkline(Database database, Queues queues, Topics topics, Runnable afterwards) {
+    this.database = database;
     this.queues = queues;
     this.topics = topics;
     this.afterwards = afterwards;
@@ -78,6 +82,7 @@ public final class Trunkline implements AutoCloseable {
     Broadcast broadcast = new Broadcast(database, topicsConfig.notifies(), queues::isAlone).start();
     Topics topics = Topics.open(database, notifications, broadcast, topicsConfig);
     return new Trunkline(
+        database,
         queues,
         topics,
         () -> {
@@ -183,6 +188,27 @@ public final class Trunkline implements AutoCloseable {
    */
   public Topic alterTopic(String name, TopicConfig config) {
     return topics.alter(name, config);
+  }
+
+  /**
+   * An inbox that remembers for {@link Inbox#DEFAULT_RETENTION}; see {@link #inbox(String,
+   * Duration)}.
+   */
+  public Inbox inbox(String consumer) {
+    return inbox(consumer, Inbox.DEFAULT_RETENTION);
+  }
+
+  /**
+   * An inbox: which messages a consumer has handled, for handlers that write in a transaction of
+   * their own. Need not be declared; all that use the name share it.
+   *
+   * @param consumer who remembers: 1 to 120 letters, digits, dots, hyphens or underscores,
+   *     beginning with a letter or digit
+   * @param retention how long a message is remembered: 1 ms to 3,650 days. Longer than a message
+   *     may take from its first delivery to its last, replays of dead letters included
+   */
+  public Inbox inbox(String consumer, Duration retention) {
+    return new Inbox(database, consumer, retention);
   }
 
   /** The names of all topics, sorted. */

@@ -1,12 +1,14 @@
 package dev.trunkline.queue;
 
+import dev.trunkline.inbox.InboxPruning;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.loop.Step;
 import java.time.Duration;
 
 /**
- * What has to be done now and then, by anybody: fold the tally, prune heartbeats, remove what late
- * senders added to deleted queues. Runs in every process; row locks keep two from doing the same.
+ * What has to be done now and then, by anybody: fold the tally, prune heartbeats and inboxes,
+ * remove what late senders added to deleted queues. Runs in every process; row locks keep two from
+ * doing the same.
  */
 final class Housekeeping implements Step {
   private static final Duration BUSY = Duration.ofSeconds(1);
@@ -27,10 +29,13 @@ final class Housekeeping implements Step {
    */
   private final LaggedMark folded = new LaggedMark(LONG_TRANSACTION, System::nanoTime);
 
+  private final InboxPruning inboxes;
+  private boolean morePruning;
   private long tidiedNanos = System.nanoTime() - IDLE.toNanos();
 
   Housekeeping(Database database) {
     this.database = database;
+    this.inboxes = new InboxPruning(database);
   }
 
   @Override
@@ -40,7 +45,11 @@ final class Housekeeping implements Step {
       tidiedNanos = System.nanoTime();
       database.run(ConsumerStore::pruneHeartbeats);
       removeLeftovers();
+      morePruning = true;
     }
+    // A backlog is worked off round by round, so that the fold is not held up.
+    morePruning = morePruning && inboxes.prune();
+    busy |= morePruning;
     return busy ? BUSY : IDLE;
   }
 

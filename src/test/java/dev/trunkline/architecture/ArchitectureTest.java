@@ -78,7 +78,7 @@ class ArchitectureTest {
         .layer("internal")
         .definedBy(ROOT + ".internal..", ROOT + ".event..")
         .layer("dead letters")
-        .definedBy(ROOT + ".deadletter..")
+        .definedBy(ROOT + ".deadletter..", ROOT + ".inbox..")
         .layer("features")
         .definedBy(ROOT + ".queue..", ROOT + ".topic..")
         .layer("facade")
@@ -112,6 +112,7 @@ class ArchitectureTest {
             ROOT + ".internal..",
             ROOT + ".event..",
             ROOT + ".deadletter..",
+            ROOT + ".inbox..",
             ROOT + ".queue..",
             ROOT + ".topic..",
             ROOT + ".demo..",
@@ -173,7 +174,10 @@ class ArchitectureTest {
         .that()
         .resideOutsideOfPackage(ROOT + ".internal.db..")
         .and(not(outermost(simpleNameEndingWith("Store"))))
-        .and(not(resideInAnyPackage(ROOT + ".queue", ROOT + ".topic").and(publicType())))
+        .and(
+            not(
+                resideInAnyPackage(ROOT + ".queue", ROOT + ".topic", ROOT + ".inbox")
+                    .and(publicType())))
         .should()
         .dependOnClassesThat(equivalentTo(Handle.class))
         .check(MAIN);
