@@ -87,7 +87,16 @@ class HotStatementsPlanTest {
               DUE_INDEX,
               EXPIRY_INDEX,
               "Index Only Scan Backward using heartbeat_pkey on heartbeat"),
+          new Hot("prune_inbox", inboxStore(), "PRUNE", "using inbox_forget_idx on inbox"),
           new Hot("bury", DeadLetterStore.class, "BURY", MESSAGE_INDEX));
+
+  private static Class<?> inboxStore() {
+    try {
+      return Class.forName("dev.trunkline.inbox.InboxStore");
+    } catch (ClassNotFoundException e) {
+      throw new IllegalStateException(e);
+    }
+  }
 
   private TestDatabase database;
   private Backlog backlog;
@@ -129,6 +138,7 @@ class HotStatementsPlanTest {
     values.put("limit", "1000");
     values.put("idleMs", "30000");
     values.put("orphaned", "false");
+    values.put("fromMs", "0");
     values.put("foldFrom", "0");
     values.put("tallyFrom", "0");
   }

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.trunkline.inbox;
+
+import org.jspecify.annotations.NullMarked;
