@@ -6,6 +6,7 @@ import dev.trunkline.MigrationMode;
 import dev.trunkline.Trunkline;
 import dev.trunkline.TrunklineConfig;
 import dev.trunkline.deadletter.DeadLetter;
+import dev.trunkline.inbox.Inbox;
 import dev.trunkline.message.Codec;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
@@ -286,6 +287,26 @@ final class ReadmeExamples {
       mailer.confirm(received.message().text(), "metric");
     }
     // end::at-most-once[]
+    return consumer;
+  }
+
+  Consumer consumeWithInbox(Trunkline trunkline, Queue orders) {
+    // tag::inbox[]
+    Inbox billing = trunkline.inbox("billing"); // remembers for 7 days
+
+    Consumer consumer =
+        orders.consume(
+            delivery -> {
+              try (Connection connection = dataSource.getConnection()) {
+                connection.setAutoCommit(false);
+                if (billing.firstTime(connection, delivery.id())) {
+                  insertOrder(connection, delivery.message().json(Order.class));
+                }
+                connection.commit(); // the work, and that it was done
+              }
+              return Outcome.ack();
+            });
+    // end::inbox[]
     return consumer;
   }
 

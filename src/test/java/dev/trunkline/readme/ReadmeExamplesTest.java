@@ -249,6 +249,27 @@ class ReadmeExamplesTest {
   }
 
   @Test
+  void an_order_that_is_delivered_again_is_stored_once() {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      Queue orders = trunkline.queue("orders", QueueConfig.defaults());
+      MessageId id = orders.send(Message.json(ORDER));
+      orders.send(Message.json(ORDER));
+      // The first was handled before, by a process that died before its ack.
+      database.execute(
+          "INSERT INTO trunkline.inbox (forget_at, consumer, key) VALUES (now() + interval '1 day',"
+              + " 'billing', ?)",
+          String.valueOf(id.value()));
+
+      try (Consumer consumer = examples.consumeWithInbox(trunkline, orders)) {
+        Awaits.until(() -> orders.stats().acked() == 2);
+        assertThat(consumer.isClosed()).isFalse();
+      }
+
+      assertThat(database.number("SELECT count(*) FROM orders")).isEqualTo(1);
+    }
+  }
+
+  @Test
   void dead_letters_are_looked_at_and_replayed() {
     try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
       Queue emails = emails(trunkline);
