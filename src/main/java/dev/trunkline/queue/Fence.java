@@ -63,12 +63,13 @@ final class Fence {
    */
   boolean hold(Session session, Delivery delivery) {
     Lease lease = delivery.lease();
-    return FenceStore.hold(session, lease.id(), Math.max(1, lease.hiddenFor().toMillis()));
+    return FenceStore.hold(
+        session, lease.id(), delivery.id().value(), Math.max(1, lease.hiddenFor().toMillis()));
   }
 
   /** Acks in the session's transaction. Answers whether the delivery was held. */
   boolean ack(Session session, Delivery delivery) {
-    return FenceStore.ack(session, delivery.lease().id());
+    return FenceStore.ack(session, delivery.lease().id(), delivery.id().value());
   }
 
   /**

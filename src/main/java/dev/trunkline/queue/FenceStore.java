@@ -69,19 +69,20 @@ final class FenceStore {
           nullif((extract(epoch FROM current_setting('idle_in_transaction_session_timeout')::interval) * 1000)::bigint, 0)
         )::text, true)
       FROM trunkline.lease
-      WHERE lease.id = :leaseId
+      WHERE lease.id = :leaseId AND lease.ids = ARRAY[:messageId::bigint]
       FOR KEY SHARE
       """;
 
   /**
    * Acks the message of a lease of its own: last statement of that transaction, or first and last
-   * in a caller's. Answers nothing if the lease is gone.
+   * in a caller's. Answers nothing if the lease is gone, or holds anything else: a crash of the
+   * server may have undone what took the others out of it.
    */
   private static final String ACK =
       """
       WITH done AS (
         DELETE FROM trunkline.lease
-        WHERE id = :leaseId
+        WHERE id = :leaseId AND ids = ARRAY[:messageId::bigint]
         RETURNING id, queue_id, ids
       ), gone AS (
         DELETE FROM trunkline.message
@@ -116,17 +117,23 @@ final class FenceStore {
     return leased.stream().collect(Collectors.toMap(pair -> pair[0], pair -> pair[1]));
   }
 
-  static boolean hold(Session session, long leaseId, long idleMs) {
+  static boolean hold(Session session, long leaseId, long messageId, long idleMs) {
     return !session
         .pinned(HOLD)
         .bind("leaseId", leaseId)
+        .bind("messageId", messageId)
         .bind("idleMs", idleMs)
         .list(row -> row.getLong(1))
         .isEmpty();
   }
 
-  static boolean ack(Session session, long leaseId) {
-    return !session.pinned(ACK).bind("leaseId", leaseId).list(row -> row.getLong(1)).isEmpty();
+  static boolean ack(Session session, long leaseId, long messageId) {
+    return !session
+        .pinned(ACK)
+        .bind("leaseId", leaseId)
+        .bind("messageId", messageId)
+        .list(row -> row.getLong(1))
+        .isEmpty();
   }
 
   static void probe(Session session, long leaseId) {

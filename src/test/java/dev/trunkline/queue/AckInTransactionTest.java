@@ -154,6 +154,36 @@ class AckInTransactionTest extends QueueFixture {
   }
 
   @Test
+  void what_a_crash_of_the_server_put_back_into_the_lease_is_not_acked_with_it()
+      throws SQLException {
+    sendAll("acked", "retried");
+    List<Delivery> batch = queue.receive(2);
+    batch.get(1).retry();
+    undoTheRetryOf(batch.get(1));
+    try (Connection caller = transaction()) {
+      assertThatThrownBy(() -> batch.get(0).ack(caller)).isInstanceOf(LeaseLostException.class);
+      caller.rollback();
+    }
+    assertThat(count("message")).isEqualTo(2);
+    assertThat(expireAll()).isEqualTo(1);
+    assertThat(texts(queue.receive(10))).containsExactlyInAnyOrder("acked", "retried");
+  }
+
+  /** As if its commit, which does not wait for the disk, had not reached it. */
+  private void undoTheRetryOf(Delivery retried) {
+    long id = retried.id().value();
+    database.execute(
+        """
+        DELETE FROM trunkline.ready WHERE ids = ARRAY[%1$d::bigint];
+        UPDATE trunkline.lease
+        SET ids = ids || %1$d::bigint, deliveries = deliveries || 0, acquired = acquired || 1;
+        INSERT INTO trunkline.tally (queue_id, ready, in_flight)
+        SELECT queue_id, -1, 1 FROM trunkline.message WHERE id = %1$d
+        """
+            .formatted(id));
+  }
+
+  @Test
   void in_auto_commit_mode_the_ack_is_done_at_once() throws SQLException {
     send("alone");
     try (Connection caller = database.connect()) {

@@ -137,6 +137,7 @@ class HotStatementsPlanTest {
     values.put("nowMs", "-1");
     values.put("limit", "1000");
     values.put("idleMs", "30000");
+    values.put("messageId", "1");
     values.put("orphaned", "false");
     values.put("fromMs", "0");
     values.put("foldFrom", "0");

@@ -9,6 +9,7 @@ import dev.trunkline.deadletter.DeadLetter;
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
+import dev.trunkline.retry.RetryPolicy;
 import dev.trunkline.support.Awaits;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -116,7 +117,10 @@ class TransactionalConsumeTest extends QueueFixture {
 
   @Test
   void a_rollback_backs_off_as_the_queue_says() {
-    queue = altered(QueueConfig.defaults());
+    queue =
+        altered(
+            CONFIG.withRetryPolicy(
+                RetryPolicy.defaults().withDelays(Duration.ofDays(1), Duration.ofDays(1))));
     send("later");
     try (Consumer consumer =
         queue.consumeTransactionally(
