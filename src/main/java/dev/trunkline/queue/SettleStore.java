@@ -14,15 +14,17 @@ final class SettleStore {
   private SettleStore() {}
 
   /**
-   * Acks whole leases: whatever they still hold is deleted with them. Locks the leases in the order
-   * of their ids (an index scan by an array visits it sorted). Answers the leases that were still
-   * held.
+   * Acks whole leases: what they hold is deleted with them. A lease that holds another number of
+   * messages than its holder believes is left alone: a crash of the server has undone a settle, so
+   * that there is a message in it that nobody has acked. Locks the leases in the order of their ids
+   * (an index scan by an array visits it sorted). Answers the leases that were deleted.
    */
   private static final String ACK_ALL =
       """
       WITH done AS (
         DELETE FROM trunkline.lease
         WHERE id = ANY (:leaseIds::bigint[])
+          AND cardinality(ids) = (:counts::integer[])[array_position(:leaseIds::bigint[], id)]
         RETURNING id, queue_id, ids
       ), gone AS (
         DELETE FROM trunkline.message
@@ -173,8 +175,12 @@ final class SettleStore {
   /** A message taken out of a lease. */
   record Held(long id, int deliveries, int acquired) {}
 
-  static List<Long> ackAll(Session session, long[] leaseIds) {
-    return session.relaxed(ACK_ALL).bindArray("leaseIds", leaseIds).list(row -> row.getLong(1));
+  static List<Long> ackAll(Session session, long[] leaseIds, int[] counts) {
+    return session
+        .relaxed(ACK_ALL)
+        .bindArray("leaseIds", leaseIds)
+        .bindArray("counts", counts)
+        .list(row -> row.getLong(1));
   }
 
   static List<Long> ackSome(Session session, long leaseId, long[] messageIds) {

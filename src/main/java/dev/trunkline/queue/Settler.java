@@ -103,7 +103,7 @@ final class Settler {
           .add(settlement);
     }
     List<Delivery> lost = new ArrayList<>();
-    List<Lease> whole = new ArrayList<>();
+    Map<Lease, Set<Long>> whole = new LinkedHashMap<>();
     byLease.forEach(
         (lease, some) -> {
           List<Settlement> others =
@@ -116,7 +116,7 @@ final class Settler {
               .filter(s -> s.verdict() instanceof Verdict.Done)
               .forEach(s -> acked.add(s.delivery().id().value()));
           if (!acked.isEmpty() && acked.containsAll(lease.open())) {
-            whole.add(lease);
+            whole.put(lease, acked);
           } else if (!acked.isEmpty()) {
             lost.addAll(ackSome(lease, acked, some));
           }
@@ -178,20 +178,25 @@ final class Settler {
     return own;
   }
 
-  private List<Delivery> ackAll(List<Lease> leases, Map<Lease, List<Settlement>> byLease) {
-    long[] ids = leases.stream().mapToLong(Lease::id).toArray();
-    Set<Long> held = new HashSet<>(database.run(session -> SettleStore.ackAll(session, ids)));
+  private List<Delivery> ackAll(Map<Lease, Set<Long>> whole, Map<Lease, List<Settlement>> byLease) {
+    long[] ids = whole.keySet().stream().mapToLong(Lease::id).toArray();
+    int[] counts = whole.values().stream().mapToInt(Set::size).toArray();
+    Set<Long> done =
+        new HashSet<>(database.run(session -> SettleStore.ackAll(session, ids, counts)));
     List<Delivery> lost = new ArrayList<>();
-    for (Lease lease : leases) {
-      if (held.contains(lease.id())) {
-        lease.open().clear();
-      } else {
-        lease.lose();
-        byLease.getOrDefault(lease, List.of()).stream()
-            .filter(settlement -> settlement.verdict() instanceof Verdict.Done)
-            .forEach(settlement -> lost.add(settlement.delivery()));
-      }
-    }
+    whole.forEach(
+        (lease, acked) -> {
+          if (done.contains(lease.id())) {
+            lease.open().clear();
+            return;
+          }
+          // Lost, or a crash of the server has put back what had been settled before.
+          List<Delivery> missing = ackSome(lease, acked, byLease.getOrDefault(lease, List.of()));
+          if (missing.size() == acked.size()) {
+            lease.lose();
+          }
+          lost.addAll(missing);
+        });
     return lost;
   }
 

@@ -123,6 +123,7 @@ class HotStatementsPlanTest {
     values.put("runs", "'{0,0}'");
     values.put("leaseId", "1");
     values.put("leaseIds", "'{1,2,3}'");
+    values.put("counts", "'{1,1,1}'");
     values.put("messageIds", "'{1,2,3}'");
     values.put("ids", "'{1,2}'");
     values.put("deliveries", "'{1,1}'");

@@ -36,6 +36,33 @@ class SettleTest extends QueueFixture {
   }
 
   @Test
+  void an_ack_of_the_rest_spares_what_a_crash_of_the_server_has_put_back_into_the_lease() {
+    sendAll("retried", "acked");
+    List<Delivery> batch = queue.receive(2);
+    batch.get(0).retry(Duration.ZERO);
+    undoTheRetryOf(batch.get(0));
+
+    batch.get(1).ack();
+
+    assertThat(queue.peek(10)).isEmpty();
+    assertThat(expireAll()).isEqualTo(1);
+    assertThat(texts(queue.receive(10))).containsExactly("retried");
+  }
+
+  /** As if its commit, which does not wait for the disk, had not reached it. */
+  private void undoTheRetryOf(Delivery retried) {
+    database.execute(
+        """
+        DELETE FROM trunkline.ready WHERE ids = ARRAY[%1$d::bigint];
+        UPDATE trunkline.lease
+        SET ids = ids || %1$d::bigint, deliveries = deliveries || 0, acquired = acquired || 1;
+        INSERT INTO trunkline.tally (queue_id, ready, in_flight)
+        SELECT queue_id, -1, 1 FROM trunkline.message WHERE id = %1$d
+        """
+            .formatted(retried.id().value()));
+  }
+
+  @Test
   void a_retried_message_comes_back_after_the_delay_that_was_asked_for() {
     send("a");
     Instant before = databaseNow();
