@@ -23,6 +23,8 @@ final class Claimer {
   private final DueTime expiry;
   private final boolean deletes;
 
+  private final Gathering gathering = new Gathering(System::nanoTime);
+
   /**
    * Messages per run, a moving average: how many rows a claim has to lock for what it was asked.
    */
@@ -55,6 +57,11 @@ final class Claimer {
    * @param exhausted whether there was nothing more, as far as could be seen
    */
   record Claim(List<Delivery> deliveries, boolean exhausted) {}
+
+  /** How a claim that nobody is in a hurry for waits a moment, so that it finds more. */
+  Gathering gathering() {
+    return gathering;
+  }
 
   /**
    * Claims once.
@@ -90,6 +97,7 @@ final class Claimer {
     // A result has no order unless it is asked for, and sorting payloads is better done here.
     claimed.sort(Comparator.comparingLong(ClaimStore.Claimed::position));
     boolean exhausted = understand(attempt, claimed, maxRuns);
+    gathering.claimed(claimed.size(), exhausted && claimed.size() < maxMessages);
     return new Claim(deliveries(claimed), exhausted);
   }
 

@@ -105,6 +105,10 @@ public final class Consumer implements AutoCloseable {
     if (room.messages() == 0) {
       return UNTIL_WOKEN;
     }
+    Duration wait = claimer.gathering().left();
+    if (!wait.isNegative() && !wait.isZero()) {
+      return wait;
+    }
     Claimer.Claim claim =
         claimer.claim(
             Math.min(room.messages(), Claimer.MAX_MESSAGES),

@@ -9,7 +9,8 @@ import java.util.Optional;
  * What one {@link Queue#receive} asks for. Immutable and thread-safe.
  *
  * @param maxMessages how many at most: 1 to 10,000, default 10
- * @param maxWait how long to wait for the first one: zero (only look, the default) to 1 h
+ * @param maxWait how long to wait for the first one: zero (only look, the default) to 1 h. Who may
+ *     wait is given what is there, except that a stream of messages is let gather for up to 5 ms
  * @param visibilityTimeout instead of the queue's: 1 ms to 12 h, default empty
  * @param maxBytes stop at so many payload bytes: at least 1, default 64 MiB; one message is
  *     received whatever its size

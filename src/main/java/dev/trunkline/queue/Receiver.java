@@ -6,6 +6,8 @@ import dev.trunkline.internal.loop.Wakeup;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
 
 /** Pulls: claims now, or as soon as there is something. Thread-safe. */
 final class Receiver {
@@ -23,6 +25,7 @@ final class Receiver {
   private final Engine engine;
   private final int queueId;
   private final Claimer claimer;
+  private final ReentrantLock turn = new ReentrantLock();
 
   Receiver(Engine engine, QueueRow queue, Claimer claimer) {
     this.engine = engine;
@@ -37,6 +40,9 @@ final class Receiver {
   List<Delivery> receive(ReceiveOptions options) {
     try {
       return await(options);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return List.of();
     } catch (DatabaseException e) {
       // A pool gives no connection to an interrupted thread, nor when it is closed.
       if (Thread.currentThread().isInterrupted() || engine.isClosed()) {
@@ -46,9 +52,10 @@ final class Receiver {
     }
   }
 
-  private List<Delivery> await(ReceiveOptions options) {
+  private List<Delivery> await(ReceiveOptions options) throws InterruptedException {
     Wakeup wakeup = new Wakeup();
-    List<Delivery> deliveries = claimAll(options);
+    long end = System.nanoTime() + options.maxWait().toNanos();
+    List<Delivery> deliveries = claimInTime(options, end);
     if (deliveries.isEmpty() && engine.forgetHints(queueId)) {
       // Nothing where the hints say: a caller who does not wait is not told so on the word of a
       // hint.
@@ -60,7 +67,6 @@ final class Receiver {
     Signals.Subscription subscription = engine.signals().subscribe(queueId, wakeup::signal);
     try {
       engine.listen();
-      long end = System.nanoTime() + options.maxWait().toNanos();
       IdleBackoff idle = new IdleBackoff(FIRST_WAIT, LAST_WAIT);
       for (int look = 0; ; look++) {
         Duration left = Duration.ofNanos(end - System.nanoTime());
@@ -72,16 +78,35 @@ final class Receiver {
         if (wakeup.await(pause)) {
           idle.reset();
         }
-        deliveries = claimAll(options);
+        deliveries = claimInTime(options, end);
         if (!deliveries.isEmpty()) {
           return deliveries;
         }
       }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      return List.of();
     } finally {
       subscription.close();
+    }
+  }
+
+  /**
+   * Claims when it is worth it. One of the callers who may wait lets a stream gather, the others
+   * wait for what he leaves.
+   */
+  private List<Delivery> claimInTime(ReceiveOptions options, long end) throws InterruptedException {
+    Duration pause = shorter(claimer.gathering().left(), Duration.ofNanos(end - System.nanoTime()));
+    if (pause.isNegative() || pause.isZero()) {
+      return claimAll(options);
+    }
+    boolean mine = turn.tryLock(pause.toNanos(), TimeUnit.NANOSECONDS);
+    try {
+      if (mine) {
+        new Wakeup().await(shorter(claimer.gathering().left(), pause));
+      }
+      return claimAll(options);
+    } finally {
+      if (mine) {
+        turn.unlock();
+      }
     }
   }
 

@@ -69,6 +69,31 @@ class ReceiveTest extends QueueFixture {
   }
 
   @Test
+  void a_long_poll_that_lets_a_stream_gather_gets_what_was_sent_meanwhile() {
+    sendAll("1", "2", "3", "4", "5", "6", "7", "8", "9", "10");
+    ReceiveOptions options = waiting(PATIENCE).withMaxMessages(100);
+    assertThat(queue.receive(options)).hasSize(10);
+
+    MessageId id = send("11");
+
+    assertThat(ids(queue.receive(options))).containsExactly(id);
+  }
+
+  @Test
+  void a_long_poll_that_lets_a_stream_gather_can_be_interrupted() {
+    sendAll("1", "2", "3", "4", "5", "6", "7", "8", "9", "10");
+    ReceiveOptions options = waiting(Duration.ofHours(1)).withMaxMessages(100);
+    assertThat(queue.receive(options)).hasSize(10);
+
+    Thread.currentThread().interrupt();
+    try {
+      assertThat(queue.receive(options)).isEmpty();
+    } finally {
+      assertThat(Thread.interrupted()).isTrue();
+    }
+  }
+
+  @Test
   void a_long_poll_that_is_interrupted_answers_nothing_and_leaves_the_flag() throws Exception {
     boolean[] flag = new boolean[1];
     List<Delivery> answered = new ArrayList<>(List.of());
