@@ -13,8 +13,10 @@ import java.util.List;
  * <p>All take turns in slices of a few seconds, so that what else the machine does hits them alike.
  */
 final class ThroughputRun {
-  /** Long enough for the virtual machine to compile what is hot. */
-  private static final Duration WARM_UP = Duration.ofSeconds(10);
+  /** Long enough for the virtual machine to compile what is hot; of a queue that is more. */
+  private static final Duration WARM_UP = Duration.ofSeconds(20);
+
+  private static final Duration BARE_WARM_UP = Duration.ofSeconds(10);
 
   private static final Duration SLICE = Duration.ofSeconds(5);
 
@@ -32,10 +34,11 @@ final class ThroughputRun {
 
   /** Slices of each, in turn. */
   Report run() throws Exception {
+    server.vacuumSoon();
     try (Load queue = new Load(server, workload, new QueueContender(server, workload));
         Load bare = new Load(server, workload, new BareContender(server, workload, true));
         Load async = new Load(server, workload, new BareContender(server, workload, false))) {
-      warmUp(List.of(queue, bare, async));
+      warmUp(queue, List.of(bare, async));
       List<Interval> ofQueue = new ArrayList<>();
       List<Interval> ofBare = new ArrayList<>();
       List<Interval> ofAsync = new ArrayList<>();
@@ -108,7 +111,7 @@ final class ThroughputRun {
   Report runHeld() throws Exception {
     try (Load queue = new Load(server, workload, new QueueContender(server, workload));
         Load bare = new Load(server, workload, new BareContender(server, workload, true))) {
-      warmUp(List.of(queue, bare));
+      warmUp(queue, List.of(bare));
       List<Interval> ofBare = new ArrayList<>(bare.run(SLICE, SLICE));
       List<Interval> clean = queue.run(time, SLICE);
       List<Interval> held;
@@ -144,9 +147,10 @@ final class ThroughputRun {
     }
   }
 
-  private void warmUp(List<Load> loads) throws Exception {
-    for (Load load : loads) {
-      load.run(WARM_UP, WARM_UP);
+  private void warmUp(Load queue, List<Load> bare) throws Exception {
+    queue.run(WARM_UP, WARM_UP);
+    for (Load load : bare) {
+      load.run(BARE_WARM_UP, BARE_WARM_UP);
     }
     server.execute("CHECKPOINT");
   }
