@@ -30,8 +30,15 @@ BEGIN
     RAISE EXCEPTION 'payload of % bytes is over the limit of queue "%": % bytes',
       octet_length(body), send.queue, target.max_payload_bytes USING ERRCODE = 'program_limit_exceeded';
   END IF;
-  IF send.priority NOT BETWEEN 0 AND 9 THEN
+  IF send.priority IS NULL OR send.priority NOT BETWEEN 0 AND 9 THEN
     RAISE EXCEPTION 'priority must be between 0 and 9: %', send.priority USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF send.delay > interval '3650 days' THEN
+    RAISE EXCEPTION 'delay must be at most 3650 days: %', send.delay USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF greatest(char_length(send.key), char_length(send.type), char_length(send.content_type)) > 1000 THEN
+    RAISE EXCEPTION 'key, type and content_type must be at most 1000 characters each'
+      USING ERRCODE = 'invalid_parameter_value';
   END IF;
   IF send.headers IS NOT NULL AND jsonb_typeof(send.headers) <> 'object' THEN
     RAISE EXCEPTION 'headers must be a JSON object: %', send.headers USING ERRCODE = 'invalid_parameter_value';

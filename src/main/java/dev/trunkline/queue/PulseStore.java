@@ -38,7 +38,7 @@ final class PulseStore {
             LIMIT 1), consumer.started_at) < clock_timestamp() - consumer.heartbeat_timeout
         ) AS silent,
         (
-          SELECT (extract(epoch FROM due_at - clock_timestamp()) * 1000)::bigint
+          SELECT (extract(epoch FROM least(due_at, clock_timestamp() + interval '1 day') - clock_timestamp()) * 1000)::bigint
           FROM trunkline.scheduled
           WHERE due_at >= (
             SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '2 seconds' END)

@@ -70,10 +70,12 @@ final class ScheduleStore {
       GROUP BY queue_id, priority
       """;
 
-  /** How long until the next message is due. */
+  /** How long until the next message is due, a day at most: what is never due has no distance. */
   private static final String NEXT_DUE =
       """
-      SELECT (extract(epoch FROM due_at - clock_timestamp()) * 1000)::bigint AS due_in_ms
+      SELECT
+        (extract(epoch FROM least(due_at, clock_timestamp() + interval '1 day') - clock_timestamp()) * 1000)::bigint
+          AS due_in_ms
       FROM trunkline.scheduled
       WHERE due_at >= (SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END)
       ORDER BY due_at

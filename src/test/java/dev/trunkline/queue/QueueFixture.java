@@ -155,6 +155,7 @@ abstract class QueueFixture {
           database.number("SELECT coalesce(sum(cardinality(ids)), 0) FROM trunkline.lease");
       case "message" -> database.number("SELECT count(*) FROM trunkline.message");
       case "dead_letter" -> database.number("SELECT count(*) FROM trunkline.dead_letter");
+      case "heartbeat" -> database.number("SELECT count(*) FROM trunkline.heartbeat");
       case "consumer" -> database.number("SELECT count(*) FROM trunkline.consumer");
       default -> throw new IllegalArgumentException("table: " + table);
     };

@@ -20,6 +20,22 @@ import org.junit.jupiter.api.Test;
 class ScheduleTest extends QueueFixture {
 
   @Test
+  void what_is_never_due_holds_up_neither_the_rest_nor_the_heartbeat() {
+    queue.send(Message.text("never").withDelay(Duration.ofHours(1)));
+    database.execute("UPDATE trunkline.scheduled SET due_at = 'infinity'");
+    queue.send(Message.text("soon").withDelay(Duration.ofMillis(100)));
+
+    List<Delivery> received = new ArrayList<>();
+    Awaits.until(() -> received.addAll(queue.receive(10)));
+    long beats = count("heartbeat");
+
+    assertThat(received).singleElement().extracting(d -> d.message().text()).isEqualTo("soon");
+    Awaits.until(() -> count("heartbeat") >= beats + 2);
+    queue.ackAll(received);
+    assertThat(queue.stats().scheduled()).isEqualTo(1);
+  }
+
+  @Test
   void a_delay_counts_from_the_sending_by_the_databases_clock() {
     Instant before = databaseNow();
     queue.send(Message.text("a").withDelay(Duration.ofMinutes(10)));

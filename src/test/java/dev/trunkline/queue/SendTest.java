@@ -384,6 +384,20 @@ class SendTest extends QueueFixture {
     assertThatThrownBy(
             () -> database.text("SELECT trunkline.send('orders', 'a', headers => '[1]')"))
         .hasMessageContaining("headers must be a JSON object: [1]");
+    assertThatThrownBy(
+            () -> database.text("SELECT trunkline.send('orders', 'a', priority => NULL)"))
+        .hasMessageContaining("priority must be between 0 and 9");
+    assertThatThrownBy(
+            () -> database.text("SELECT trunkline.send('orders', 'a', delay => '3651 days')"))
+        .hasMessageContaining("delay must be at most 3650 days: 3651 days");
+    for (String column : List.of("key", "type", "content_type")) {
+      assertThatThrownBy(
+              () ->
+                  database.text(
+                      "SELECT trunkline.send('orders', 'a', %s => repeat('ü', 1001))"
+                          .formatted(column)))
+          .hasMessageContaining("at most 1000 characters");
+    }
     assertThat(count("message")).isZero();
   }
 
