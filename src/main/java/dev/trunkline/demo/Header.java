@@ -50,11 +50,11 @@ record Header(
     lines.add("services  payment (idempotent by a unique key), inventory, email, warehouse,");
     lines.add("          analytics");
     lines.add(
-        "email     %s s per mail, %d at a time: keeps up with %s orders/s"
+        "email     %s s per mail, %d at a time: keeps up with %s"
             .formatted(
                 number(options.mail().time().toMillis() / 1000.0),
                 options.mail().concurrency(),
-                number(Math.floor(options.mail().perSecond() * 10) / 10)));
+                keepsUpWith(options.mail().perSecond())));
     lines.add(
         "trouble   payment rejects an amount of 0 or less, to the dead letters (1 in %d)"
             .formatted(Trouble.WORTHLESS_ONE_IN));
@@ -69,6 +69,12 @@ record Header(
     }
     lines.add("");
     return lines;
+  }
+
+  static String keepsUpWith(double perSecond) {
+    return Double.isInfinite(perSecond)
+        ? "any rate"
+        : number(Math.floor(perSecond * 10) / 10) + " orders/s";
   }
 
   private String end() {

@@ -15,6 +15,12 @@ class DisplayTest {
   private final PrintStream stream = new PrintStream(screen, true, UTF_8);
 
   @Test
+  void a_mail_service_that_needs_no_time_keeps_up_with_any_rate() {
+    assertThat(Header.keepsUpWith(40 / 3.0)).isEqualTo("13.3 orders/s");
+    assertThat(Header.keepsUpWith(Double.POSITIVE_INFINITY)).isEqualTo("any rate");
+  }
+
+  @Test
   void a_pipe_gets_block_after_block_and_no_escape_codes() {
     Display display = new Display(stream, stream, false);
 
