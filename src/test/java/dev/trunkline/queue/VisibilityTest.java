@@ -16,7 +16,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 class VisibilityTest extends QueueFixture {
-  private static final Duration SHORT = Duration.ofMillis(300);
+  private static final Duration SHORT = Duration.ofSeconds(1);
 
   @Test
   void a_delivery_is_hidden_for_as_long_as_the_queue_says() {
@@ -125,7 +125,7 @@ class VisibilityTest extends QueueFixture {
             });
     try {
       first.await();
-      Instant end = Instant.now().plus(SHORT.multipliedBy(5));
+      Instant end = Instant.now().plus(SHORT.multipliedBy(3));
       Awaits.until(() -> Instant.now().isAfter(end));
       assertThat(handled).hasSize(1);
       finish.countDown();
@@ -149,7 +149,7 @@ class VisibilityTest extends QueueFixture {
         delivery -> {
           calls.incrementAndGet();
           delivery.extend(SHORT);
-          new CountDownLatch(1).await(4 * SHORT.toMillis(), TimeUnit.MILLISECONDS);
+          new CountDownLatch(1).await(3 * SHORT.toMillis(), TimeUnit.MILLISECONDS);
           return Outcome.ack();
         },
         () -> count("message") == 0);
@@ -166,8 +166,8 @@ class VisibilityTest extends QueueFixture {
         handlers(3).withVisibilityTimeout(SHORT),
         delivery -> {
           handled.add(delivery.message().text());
-          delivery.extend(Duration.ofMillis(400));
-          new CountDownLatch(1).await(1_200, TimeUnit.MILLISECONDS);
+          delivery.extend(SHORT.plusMillis(100));
+          new CountDownLatch(1).await(3 * SHORT.toMillis(), TimeUnit.MILLISECONDS);
           return Outcome.ack();
         },
         () -> count("message") == 0);
@@ -182,7 +182,7 @@ class VisibilityTest extends QueueFixture {
     AtomicBoolean refused = new AtomicBoolean();
     Consumer consumer =
         queue.consume(
-            handlers(2).withVisibilityTimeout(SHORT).withMaxLeaseTime(Duration.ofMillis(500)),
+            handlers(2).withVisibilityTimeout(SHORT).withMaxLeaseTime(Duration.ofMillis(1_500)),
             delivery -> {
               again.countDown();
               again.await();

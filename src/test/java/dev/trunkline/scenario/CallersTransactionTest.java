@@ -208,7 +208,7 @@ class CallersTransactionTest {
         earlyToo.commit();
 
         Awaits.await()
-            .atMost(Duration.ofSeconds(3))
+            .atMost(Duration.ofSeconds(15))
             .until(() -> here.contains("early") && elsewhere.contains("early"));
         Awaits.until(() -> toHere.stats().inFlight() + toElsewhere.stats().inFlight() == 0);
       }
