@@ -122,6 +122,67 @@ final class Invariants {
           WHERE tallied <> counted
           ORDER BY name, state
           LIMIT 20
+          """,
+          // A group has not come further than its topic.
+          """
+          SELECT format('group %s has committed %s of partition %s, which ends at %s',
+            g.name, c.committed, c.partition, log.log_end)
+          FROM trunkline.group_commit c
+          JOIN trunkline.consumer_group g ON g.id = c.group_id
+          LEFT JOIN LATERAL (
+            SELECT coalesce(max(s.base_offset + cardinality(s.ids)), p.log_start) AS log_end
+            FROM trunkline.topic_partition p
+            LEFT JOIN trunkline.segment s ON s.topic_id = p.topic_id AND s.partition = p.partition
+            WHERE p.topic_id = g.topic_id AND p.partition = c.partition
+            GROUP BY p.log_start
+          ) log ON true
+          WHERE c.committed > coalesce(log.log_end, -1)
+          ORDER BY c.id
+          LIMIT 20
+          """,
+          // What groups have belongs to a group.
+          """
+          SELECT format('%s of group %s, which is gone', row.kind, row.group_id)
+          FROM (
+            SELECT 'a partition' AS kind, group_id FROM trunkline.group_partition
+            UNION SELECT 'a commit', group_id FROM trunkline.group_commit
+            UNION SELECT 'a failure', group_id FROM trunkline.group_failure
+            UNION SELECT 'a parked key', group_id FROM trunkline.parked_key
+            UNION SELECT 'a redelivery', group_id FROM trunkline.group_redelivery
+            UNION SELECT 'a member', group_id FROM trunkline.group_member
+          ) row
+          WHERE NOT EXISTS (SELECT FROM trunkline.consumer_group g WHERE g.id = row.group_id)
+          LIMIT 20
+          """,
+          // Every partition of a group has said where it goes on.
+          """
+          SELECT format('partition %s of group %s has no position', p.partition, p.group_id)
+          FROM trunkline.group_partition p
+          WHERE NOT EXISTS (
+            SELECT FROM trunkline.group_commit c
+            WHERE c.group_id = p.group_id AND c.partition = p.partition)
+          LIMIT 20
+          """,
+          // Where members run, no partition is left with, or promised to, one that is gone: the
+          // transaction that removes a member sees to its partitions.
+          """
+          SELECT format('partition %s of group %s is of member %s, promised to %s: one of them is gone',
+            p.partition, p.group_id, p.member_id, p.wanted_by)
+          FROM trunkline.group_partition p
+          WHERE (
+              p.member_id NOT IN (SELECT id FROM trunkline.group_member)
+              OR p.wanted_by NOT IN (SELECT id FROM trunkline.group_member))
+            AND EXISTS (SELECT FROM trunkline.group_member m WHERE m.group_id = p.group_id)
+          LIMIT 20
+          """,
+          // Nobody has committed under an epoch that is still to come.
+          """
+          SELECT format('partition %s of group %s is at epoch %s and has a commit of epoch %s',
+            p.partition, p.group_id, p.epoch, c.epoch)
+          FROM trunkline.group_partition p
+          JOIN trunkline.group_commit c USING (group_id, partition)
+          WHERE c.epoch > p.epoch
+          LIMIT 20
           """);
 
   private Invariants() {}
