@@ -2,6 +2,7 @@ package dev.trunkline.queue;
 
 import dev.trunkline.internal.loop.IdleBackoff;
 import dev.trunkline.internal.loop.Loop;
+import dev.trunkline.internal.loop.Workers;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;

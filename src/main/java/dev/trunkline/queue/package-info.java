@@ -15,9 +15,9 @@
  * {@link ClaimStore} moves runs from ready into one {@link Lease}, whose id is the fencing token,
  * and answers the payloads. Each message becomes a {@link Delivery}.
  *
- * <p>Handling. Pushed deliveries wait in {@link Prefetched} until one of the {@link Workers} calls
- * the {@link Handler}; {@link Renewals} keeps the leases of what waits and of what runs. The {@link
- * Outcome}, or the exception, becomes a {@link Verdict}.
+ * <p>Handling. Pushed deliveries wait in {@link Prefetched} until one of the {@link
+ * dev.trunkline.internal.loop.Workers} calls the {@link Handler}; {@link Renewals} keeps the leases
+ * of what waits and of what runs. The {@link Outcome}, or the exception, becomes a {@link Verdict}.
  *
  * <p>Settling. {@link SettleBuffer} gathers verdicts for a few milliseconds; {@link Settler}
  * carries them out by {@link SettleStore}: acked messages are deleted, failed ones go to scheduled

@@ -1,4 +1,4 @@
-package dev.trunkline.queue;
+package dev.trunkline.internal.loop;
 
 import java.lang.reflect.InvocationTargetException;
 import java.time.Duration;
@@ -15,15 +15,21 @@ import org.slf4j.LoggerFactory;
  * The threads that handlers run on: a fixed number, all doing the same until they are told to stop.
  * Thread-safe.
  */
-final class Workers {
+public final class Workers {
   private static final Logger LOG = LoggerFactory.getLogger(Workers.class);
 
   private final List<Thread> threads = new ArrayList<>();
   private final CountDownLatch running;
 
-  Workers(String queue, int count, boolean virtual, Runnable work) {
+  /**
+   * Makes the threads; {@link #start} starts them.
+   *
+   * @param owner begins their names, and the lines in the log
+   * @param virtual whether they are virtual threads, if the virtual machine has them
+   */
+  public Workers(String owner, int count, boolean virtual, Runnable work) {
     this.running = new CountDownLatch(count);
-    ThreadFactory factory = virtual ? virtualThreads(queue) : platformThreads(queue);
+    ThreadFactory factory = virtual ? virtualThreads(owner) : platformThreads(owner);
     for (int i = 0; i < count; i++) {
       threads.add(
           factory.newThread(
@@ -37,39 +43,42 @@ final class Workers {
     }
   }
 
-  void start() {
+  /** Starts the threads. Called once. */
+  public void start() {
     threads.forEach(Thread::start);
   }
 
-  boolean await(Duration atMost) throws InterruptedException {
+  /** Waits until all of them have ended; answers whether they have. */
+  public boolean await(Duration atMost) throws InterruptedException {
     return running.await(atMost.toMillis(), TimeUnit.MILLISECONDS);
   }
 
   /** Whether the calling thread is one of these. */
-  boolean includeThisThread() {
+  public boolean includeThisThread() {
     return threads.contains(Thread.currentThread());
   }
 
-  void interrupt() {
+  /** Interrupts all of them. */
+  public void interrupt() {
     threads.forEach(Thread::interrupt);
   }
 
-  private static ThreadFactory platformThreads(String queue) {
+  private static ThreadFactory platformThreads(String owner) {
     AtomicInteger number = new AtomicInteger();
     return work -> {
-      Thread thread = new Thread(work, name(queue) + number.incrementAndGet());
+      Thread thread = new Thread(work, name(owner) + number.incrementAndGet());
       thread.setDaemon(true);
       return thread;
     };
   }
 
   /** By reflection: the library is compiled for 17, which has no virtual threads. */
-  private static ThreadFactory virtualThreads(String queue) {
+  private static ThreadFactory virtualThreads(String owner) {
     try {
       Class<?> builderType = Class.forName("java.lang.Thread$Builder");
       Object builder = Thread.class.getMethod("ofVirtual").invoke(null);
       Object named =
-          builderType.getMethod("name", String.class, long.class).invoke(builder, name(queue), 1L);
+          builderType.getMethod("name", String.class, long.class).invoke(builder, name(owner), 1L);
       return (ThreadFactory) builderType.getMethod("factory").invoke(named);
     } catch (ClassNotFoundException
         | NoSuchMethodException
@@ -77,12 +86,12 @@ final class Workers {
         | InvocationTargetException e) {
       LOG.info(
           "{}: this virtual machine has no virtual threads, handlers run on platform threads",
-          queue);
-      return platformThreads(queue);
+          owner);
+      return platformThreads(owner);
     }
   }
 
-  private static String name(String queue) {
-    return "trunkline-" + queue + "-handler-";
+  private static String name(String owner) {
+    return "trunkline-" + owner + "-handler-";
   }
 }
