@@ -32,7 +32,8 @@ final class LogReader {
    * Reads from an offset on.
    *
    * @param maxRecords bound on the records
-   * @param maxBytes bound on their payloads, as far as segments tell; one segment at least
+   * @param maxBytes bound on their payloads, taking those of a segment for equally large; one
+   *     record at least
    * @throws OffsetOutOfRangeException if the offset is before the log's start or beyond its end
    */
   Page read(TopicRow topic, int partition, long fromOffset, int maxRecords, long maxBytes) {
@@ -73,10 +74,15 @@ final class LogReader {
       }
       int from = (int) Math.max(0, fromOffset - segment.base());
       int to = Math.min(segment.ids().length, from + maxRecords - records);
-      long size = (long) segment.bytes() * (to - from) / segment.ids().length;
-      if (to == from || (!slices.isEmpty() && bytes + size > maxBytes)) {
+      long mean = Math.max(1, segment.bytes() / segment.ids().length);
+      to = (int) Math.min(to, from + (maxBytes - bytes) / mean);
+      if (slices.isEmpty()) {
+        to = Math.max(to, from + 1);
+      }
+      if (to <= from) {
         break;
       }
+      long size = mean * (to - from);
       slices.add(
           new SegmentStore.Segment(
               segment.base() + from,
