@@ -18,5 +18,8 @@ public enum DeathReason {
   NON_RETRYABLE,
 
   /** The payload could not be read as the type that was asked for. */
-  UNREADABLE
+  UNREADABLE,
+
+  /** A record of a topic waits, untried, behind a dead letter of its key. */
+  PARKED
 }

@@ -7,7 +7,11 @@ import dev.trunkline.internal.loop.Wakeup;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,7 +26,10 @@ final class GroupEngine {
   private final Rebalancer rebalancer;
   private final GroupPulse pulse;
   private final Loop loop;
+  private final Loop housekeeping;
+  private final boolean notifies;
   private final AtomicBoolean started = new AtomicBoolean();
+  private final Set<MemberConsumer> open = ConcurrentHashMap.newKeySet();
 
   /**
    * For this process.
@@ -33,9 +40,11 @@ final class GroupEngine {
   GroupEngine(Database database, Duration interval, boolean notifies) {
     this.database = database;
     this.interval = interval;
-    this.rebalancer = new Rebalancer(database, notifies);
+    this.rebalancer = new Rebalancer(database, notifies, this::lookAgain);
     this.pulse = new GroupPulse(database, rebalancer, interval);
     this.loop = new Loop("group-pulse", pulse);
+    this.housekeeping = new Loop("group-housekeeping", new GroupHousekeeping(database));
+    this.notifies = notifies;
   }
 
   Database database() {
@@ -51,6 +60,18 @@ final class GroupEngine {
     if (pulse.knows(groupId)) {
       loop.wake();
     }
+  }
+
+  /** Something came back to a group: whoever has members of it looks. */
+  void moved(int groupId) {
+    if (notifies) {
+      database.run(
+          session -> {
+            RebalanceStore.tell(session, groupId);
+            return true;
+          });
+    }
+    lookAgain();
   }
 
   /** Nobody knows what was missed. */
@@ -81,6 +102,7 @@ final class GroupEngine {
     pulse.add(member);
     if (started.compareAndSet(false, true)) {
       loop.start();
+      housekeeping.start();
     }
     loop.wake();
     return member;
@@ -168,10 +190,65 @@ final class GroupEngine {
     loop.wake();
   }
 
-  /** Members have left before. */
+  /** A consumer, to be closed with the process. */
+  <T extends MemberConsumer> T opened(T consumer) {
+    open.add(consumer);
+    return consumer;
+  }
+
+  /** A consumer closed by itself. */
+  void closed(MemberConsumer consumer) {
+    open.remove(consumer);
+  }
+
+  /**
+   * Closes all consumers, all at once, then the pulse. Called by a handler, it returns at once: a
+   * handler that waited for itself would wait for ever.
+   */
+  void closeAll(Runnable afterwards) {
+    if (open.stream().anyMatch(MemberConsumer::runsOnThisThread)) {
+      new Thread(() -> stop(afterwards), "trunkline-closer").start();
+    } else {
+      stop(afterwards);
+    }
+  }
+
+  /** In parallel: the slowest handler decides how long it takes, not their sum. */
+  private void stop(Runnable afterwards) {
+    boolean interrupted = Thread.interrupted();
+    List<Thread> closers = new ArrayList<>();
+    for (MemberConsumer consumer : open) {
+      Thread closer = new Thread(consumer::close, "trunkline-group-closer");
+      closer.setDaemon(true);
+      closer.start();
+      closers.add(closer);
+    }
+    if (interrupted) {
+      closers.forEach(Thread::interrupt);
+    }
+    for (Thread closer : closers) {
+      while (closer.isAlive()) {
+        try {
+          closer.join();
+        } catch (InterruptedException e) {
+          interrupted = true;
+          closers.forEach(Thread::interrupt);
+        }
+      }
+    }
+    close();
+    afterwards.run();
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Stops the pulse; members have left before. */
   void close() {
     if (started.get()) {
+      housekeeping.stop();
       loop.close();
+      housekeeping.close();
     }
   }
 

@@ -62,6 +62,7 @@ final class GroupPulse implements Step {
         database.run(session -> GroupPulseStore.look(session, ids)).stream()
             .collect(Collectors.toMap(GroupPulseStore.Found::memberId, each -> each));
     Map<Integer, GroupRow> unsettled = new HashMap<>();
+    Duration next = interval;
     for (int i = 0; i < ids.size(); i++) {
       Membership member = beating.get(i);
       GroupPulseStore.Found seen = found.get(ids.get(i));
@@ -69,13 +70,18 @@ final class GroupPulse implements Step {
         joinAgain(member);
       } else {
         member.seen(seen.claims(), beatNanos);
+        next = shorter(next, Duration.ofMillis(Math.max(1, seen.silentInMs() + 1)));
         if (seen.unsettled()) {
           unsettled.put(member.group().id(), member.group());
         }
       }
     }
     unsettled.values().forEach(rebalancer::rebalance);
-    return unsettled.isEmpty() || interval.compareTo(SOON) < 0 ? interval : SOON;
+    return unsettled.isEmpty() ? next : shorter(next, SOON);
+  }
+
+  private static Duration shorter(Duration a, Duration b) {
+    return a.compareTo(b) < 0 ? a : b;
   }
 
   /** It was silent for too long. What it had belongs to others by now; it begins anew. */

@@ -57,7 +57,17 @@ final class GroupPulseStore {
             WHERE t.topic_id = g.topic_id) > shared.partitions
           OR shared.mine < shared.partitions / shared.members
           OR shared.mine > (shared.partitions + shared.members - 1) / shared.members
-        ) AS unsettled
+        ) AS unsettled,
+        (
+          SELECT (extract(epoch FROM min(coalesce((
+            SELECT b.beat_at
+            FROM trunkline.member_heartbeat b
+            WHERE b.member_id = other.id
+            ORDER BY b.beat_at DESC
+            LIMIT 1), other.joined_at) + other.session_timeout - clock_timestamp())) * 1000)::bigint
+          FROM trunkline.group_member other
+          WHERE other.group_id = m.group_id
+        ) AS silent_in_ms
       FROM trunkline.group_member m
       JOIN trunkline.consumer_group g ON g.id = m.group_id
       CROSS JOIN LATERAL (
@@ -83,8 +93,12 @@ final class GroupPulseStore {
       WHERE m.id = ANY (:members::bigint[])
       """;
 
-  /** What a look found about one member. */
-  record Found(long memberId, List<Claim> claims, boolean unsettled) {
+  /**
+   * What a look found about one member.
+   *
+   * @param silentInMs how long until a member of its group is taken for dead, if it does not beat
+   */
+  record Found(long memberId, List<Claim> claims, boolean unsettled, long silentInMs) {
 
     private static Found of(ResultSet row) throws SQLException {
       List<Claim> claims = new ArrayList<>();
@@ -97,7 +111,11 @@ final class GroupPulseStore {
           claims.add(new Claim(partitions[i], epochs[i], wanted[i], redelivered[i]));
         }
       }
-      return new Found(row.getLong("id"), List.copyOf(claims), row.getBoolean("unsettled"));
+      return new Found(
+          row.getLong("id"),
+          List.copyOf(claims),
+          row.getBoolean("unsettled"),
+          row.getLong("silent_in_ms"));
     }
   }
 

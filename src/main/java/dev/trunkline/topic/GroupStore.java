@@ -3,7 +3,9 @@ package dev.trunkline.topic;
 import dev.trunkline.internal.db.Session;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 
 /** Statements on {@code trunkline.consumer_group}: declare, find, alter, delete. None is hot. */
 final class GroupStore {
@@ -80,15 +82,13 @@ final class GroupStore {
       """;
 
   /**
-   * Says where each partition of the group goes on: one row appended per partition, under the epoch
-   * that it has. Looks at the last segment of a partition, or at the first one of a time.
+   * Which offset of each partition a place is. Looks at the last segment of a partition, or at the
+   * first one of a time.
    */
-  private static final String PLACE =
+  private static final String RESOLVE =
       """
-      INSERT INTO trunkline.group_commit (group_id, partition, committed, epoch)
       SELECT
-        place.group_id,
-        place.partition,
+        log.partition,
         CASE :where
           WHEN 'EARLIEST' THEN log.log_start
           WHEN 'LATEST' THEN log.log_end
@@ -97,18 +97,17 @@ final class GroupStore {
             SELECT greatest(s.base_offset, log.log_start)
             FROM trunkline.segment s
             WHERE s.topic_id = :topicId
-              AND s.partition = place.partition
+              AND s.partition = log.partition
               AND s.appended_at >= CASE :where
                 WHEN 'TIMESTAMP' THEN timestamptz 'epoch' + :value * interval '1 microsecond'
                 ELSE clock_timestamp() - :value * interval '1 millisecond'
               END
             ORDER BY s.appended_at, s.base_offset
             LIMIT 1), log.log_end)
-        END,
-        place.epoch
-      FROM trunkline.group_partition place
-      CROSS JOIN LATERAL (
+        END AS place
+      FROM (
         SELECT
+          p.partition,
           p.log_start,
           coalesce((
             SELECT s.base_offset + cardinality(s.ids)
@@ -117,9 +116,18 @@ final class GroupStore {
             ORDER BY s.base_offset DESC
             LIMIT 1), p.log_start) AS log_end
         FROM trunkline.topic_partition p
-        WHERE p.topic_id = :topicId AND p.partition = place.partition
+        WHERE p.topic_id = :topicId
       ) log
-      WHERE place.group_id = :groupId
+      """;
+
+  /** Says where partitions of a group go on, under the epochs that they have. */
+  private static final String PLACE =
+      """
+      INSERT INTO trunkline.group_commit (group_id, partition, committed, epoch)
+      SELECT p.group_id, p.partition, place.committed, p.epoch
+      FROM unnest(:partitions::integer[], :committed::bigint[]) AS place(partition, committed)
+      JOIN trunkline.group_partition p ON p.group_id = :groupId AND p.partition = place.partition
+      RETURNING partition
       """;
 
   /** A group with all that is its own, but its dead letters: they outlive it. */
@@ -176,7 +184,7 @@ final class GroupStore {
   }
 
   /** What was published before has to have its offsets: the caller sequences first. */
-  static void place(Session session, int topicId, int groupId, StartFrom from) {
+  static Map<Integer, Long> resolve(Session session, int topicId, StartFrom from) {
     String where;
     long value;
     if (from instanceof StartFrom.Offset offset) {
@@ -192,12 +200,23 @@ final class GroupStore {
       where = from instanceof StartFrom.Earliest ? "EARLIEST" : "LATEST";
       value = 0;
     }
-    session
-        .statement(PLACE)
+    return session
+        .statement(RESOLVE)
         .bind("topicId", topicId)
-        .bind("groupId", groupId)
         .bind("where", where)
         .bind("value", value)
+        .list(row -> Map.entry(row.getInt("partition"), row.getLong("place")))
+        .stream()
+        .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue));
+  }
+
+  static void place(Session session, int topicId, int groupId, StartFrom from) {
+    Map<Integer, Long> places = resolve(session, topicId, from);
+    session
+        .statement(PLACE)
+        .bind("groupId", groupId)
+        .bindArray("partitions", places.keySet().stream().mapToInt(Integer::intValue).toArray())
+        .bindArray("committed", places.values().stream().mapToLong(Long::longValue).toArray())
         .run();
   }
 

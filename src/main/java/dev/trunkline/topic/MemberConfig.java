@@ -15,8 +15,9 @@ import java.util.Optional;
  *     1,000, or {@link #AUTO_CONCURRENCY} (0, the default) for ten or the number of partitions,
  *     whichever is less
  * @param pageRecords records read at a time from a partition: 1 to 10,000, default 500
- * @param pageBytes payload bytes read at a time from a partition: at least 1, default 4 MiB; one
- *     record is read whatever its size
+ * @param pageBytes payload bytes read at a time from a partition: at least 1, default 4 MiB. Those
+ *     of records that were appended together are taken for equally large; one record is read
+ *     whatever its size
  * @param maxPollInterval how long a member that pulls keeps partitions that others wait for without
  *     polling: positive, default 5 min
  * @param virtualThreads whether handlers run on virtual threads if the virtual machine has them (21

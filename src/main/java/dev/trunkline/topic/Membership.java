@@ -81,7 +81,7 @@ final class Membership {
     View before = view;
     heardNanos = beatNanos;
     view = new View(before.memberId(), claims);
-    if (!before.claims().equals(claims)) {
+    if (!before.claims().equals(claims) || isWaitedFor()) {
       changed.run();
     }
   }

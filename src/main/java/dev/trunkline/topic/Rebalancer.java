@@ -23,15 +23,18 @@ final class Rebalancer {
 
   private final Database database;
   private final boolean notifies;
+  private final Runnable moved;
 
   /**
    * For this database.
    *
    * @param notifies whether other processes are told by NOTIFY
+   * @param moved tells this one
    */
-  Rebalancer(Database database, boolean notifies) {
+  Rebalancer(Database database, boolean notifies, Runnable moved) {
     this.database = database;
     this.notifies = notifies;
+    this.moved = moved;
   }
 
   /** What is done under the lock of a group, before it is rebalanced. */
@@ -47,15 +50,18 @@ final class Rebalancer {
    * @throws GroupNotFoundException if the group has been deleted
    */
   <T> T change(GroupRow group, Change<T> change) {
-    return database.inTransaction(
-        session -> {
-          if (!RebalanceStore.lock(session, group.id())) {
-            throw new GroupNotFoundException(group.topic(), group.name());
-          }
-          T result = change.on(session);
-          rebalance(session, group);
-          return result;
-        });
+    T result =
+        database.inTransaction(
+            session -> {
+              if (!RebalanceStore.lock(session, group.id())) {
+                throw new GroupNotFoundException(group.topic(), group.name());
+              }
+              T changed = change.on(session);
+              rebalance(session, group);
+              return changed;
+            });
+    moved.run();
+    return result;
   }
 
   /** Rebalances, unless somebody is at it already. */
@@ -94,13 +100,17 @@ final class Rebalancer {
    * own; of the others nothing was committed.
    */
   List<Integer> release(GroupRow group, long memberId, CommitStore.Positions positions) {
-    return database.inTransaction(
-        session -> {
-          List<Integer> released = RebalanceStore.release(session, group.id(), memberId, positions);
-          if (!released.isEmpty() && notifies) {
-            RebalanceStore.tell(session, group.id());
-          }
-          return released;
-        });
+    List<Integer> own =
+        database.inTransaction(
+            session -> {
+              List<Integer> released =
+                  RebalanceStore.release(session, group.id(), memberId, positions);
+              if (!released.isEmpty() && notifies) {
+                RebalanceStore.tell(session, group.id());
+              }
+              return released;
+            });
+    moved.run();
+    return own;
   }
 }

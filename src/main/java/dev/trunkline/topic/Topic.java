@@ -6,6 +6,7 @@ import dev.trunkline.error.DatabaseException;
 import dev.trunkline.error.OffsetOutOfRangeException;
 import dev.trunkline.error.PayloadTooLargeException;
 import dev.trunkline.error.TopicNotFoundException;
+import dev.trunkline.internal.name.ValidName;
 import dev.trunkline.message.Message;
 import java.sql.Connection;
 import java.time.Instant;
@@ -13,6 +14,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.Callable;
 import org.jdbi.v3.core.Handle;
 
 /**
@@ -185,6 +187,123 @@ public final class Topic {
     long micros = Times.micros("appendedAt", appendedAt);
     engine.tail(row).boundsForSure();
     return engine.database().run(session -> SegmentStore.forTime(session, row.id(), micros));
+  }
+
+  /**
+   * Joins a group as a member that pulls, and makes the group if it is new.
+   *
+   * @param group 1 to 120 letters, digits, dots, hyphens or underscores
+   * @throws dev.trunkline.error.GroupConfigMismatchException if it is there with another
+   *     configuration
+   * @throws dev.trunkline.error.InstanceInUseException if a static member of this id is alive
+   */
+  public GroupConsumer join(String group, GroupConfig config) {
+    return join(group, config, PartitionListener.none());
+  }
+
+  /**
+   * Joins a group as a member that pulls, and makes the group if it is new.
+   *
+   * @param group 1 to 120 letters, digits, dots, hyphens or underscores
+   * @param listener hears which partitions the member has
+   * @throws dev.trunkline.error.GroupConfigMismatchException if it is there with another
+   *     configuration
+   * @throws dev.trunkline.error.InstanceInUseException if a static member of this id is alive
+   */
+  public GroupConsumer join(String group, GroupConfig config, PartitionListener listener) {
+    requireNonNull(listener, "listener");
+    GroupRow found = declared(group, config);
+    return uninterrupted(() -> new GroupConsumer(engine, row, found, config, listener).opened());
+  }
+
+  /**
+   * Joins a group as a member whose records are pushed to a handler one by one, and makes the group
+   * if it is new. What was handled is committed a few times a second: after a crash, what was
+   * handled last is handled again.
+   *
+   * @param group 1 to 120 letters, digits, dots, hyphens or underscores
+   * @throws dev.trunkline.error.GroupConfigMismatchException if it is there with another
+   *     configuration
+   * @throws dev.trunkline.error.InstanceInUseException if a static member of this id is alive
+   */
+  public Subscription subscribe(String group, GroupConfig config, RecordHandler handler) {
+    return subscribe(group, config, Handling.recordByRecord(handler));
+  }
+
+  /**
+   * Like {@link #subscribe}, with as many records of a partition at a time as there are, up to the
+   * bounds of a page.
+   */
+  public Subscription subscribeInBatches(String group, GroupConfig config, BatchHandler handler) {
+    return subscribe(group, config, Handling.inBatches(handler));
+  }
+
+  /**
+   * Like {@link #subscribe}, but each record is handled in the transaction that takes the group
+   * past it: what the handler does on the connection it is given, and the offset, are committed
+   * together or not at all. Each worker keeps a connection of the pool while its handler runs.
+   */
+  public Subscription subscribeTransactionally(
+      String group, GroupConfig config, TransactionalHandler handler) {
+    return subscribe(group, config, Handling.inTransactions(handler));
+  }
+
+  /**
+   * A group that somebody has joined before.
+   *
+   * @throws dev.trunkline.error.GroupNotFoundException if there is none
+   */
+  public Group group(String name) {
+    engine.requireOpen();
+    return new Group(engine, row, groups(), groups().find(ValidName.checked("group", name)));
+  }
+
+  /** The names of all groups, sorted. */
+  public List<String> groupNames() {
+    engine.requireOpen();
+    return groups().names();
+  }
+
+  /**
+   * Makes a group, or gives it this configuration; members that run go on as they are.
+   *
+   * @throws dev.trunkline.error.GroupConfigMismatchException if it is there, but shared
+   */
+  public Group alterGroup(String name, GroupConfig config) {
+    engine.requireOpen();
+    GroupRow altered = groups().alter(ValidName.checked("group", name), GroupKind.ORDERED, config);
+    return new Group(engine, row, groups(), altered);
+  }
+
+  private Subscription subscribe(String group, GroupConfig config, Handling handling) {
+    GroupRow found = declared(group, config);
+    return uninterrupted(() -> new Subscription(engine, row, found, config, handling).start());
+  }
+
+  private GroupRow declared(String group, GroupConfig config) {
+    engine.requireOpen();
+    GroupRow found = groups().declare(ValidName.checked("group", group), GroupKind.ORDERED, config);
+    engine.listen();
+    return found;
+  }
+
+  private Groups groups() {
+    return new Groups(
+        engine.database(), row.id(), row.name(), () -> engine.tail(row).boundsForSure());
+  }
+
+  /** Joining may have to wait for the silence of a static member. */
+  private static <T> T uninterrupted(Callable<T> joining) {
+    try {
+      return joining.call();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while joining a group", e);
+    } catch (RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
   }
 
   /**

@@ -12,11 +12,15 @@ final class TopicEngine {
   /** A notification that something was published: this, a comma, the id of the topic. */
   private static final String PUBLISHED = "t,";
 
+  /** A notification that partitions of a group have moved: this, a comma, the id of the group. */
+  private static final String MOVED = "g,";
+
   private final Database database;
   private final Notifications notifications;
   private final TopicsConfig config;
   private final Broadcast broadcast;
   private final LogReader reader;
+  private final GroupEngine groups;
   private final Map<Integer, Tail> tails = new ConcurrentHashMap<>();
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -27,10 +31,16 @@ final class TopicEngine {
     this.broadcast = broadcast;
     this.config = config;
     this.reader = new LogReader(database);
+    this.groups = new GroupEngine(database, config.pollInterval(), config.notifies());
   }
 
   TopicEngine start() {
-    notifications.subscribe(this::heard, () -> tails.values().forEach(Tail::published));
+    notifications.subscribe(
+        this::heard,
+        () -> {
+          tails.values().forEach(Tail::published);
+          groups.lookAgain();
+        });
     return this;
   }
 
@@ -40,6 +50,10 @@ final class TopicEngine {
 
   LogReader reader() {
     return reader;
+  }
+
+  GroupEngine groups() {
+    return groups;
   }
 
   TopicsConfig config() {
@@ -83,13 +97,15 @@ final class TopicEngine {
   }
 
   private void heard(String text) {
-    if (text.startsWith(PUBLISHED)) {
-      try {
+    try {
+      if (text.startsWith(PUBLISHED)) {
         wake(Integer.parseInt(text.substring(PUBLISHED.length())));
-      } catch (NumberFormatException e) {
-        // Not ours: whoever it was meant for will look by itself.
-        return;
+      } else if (text.startsWith(MOVED)) {
+        groups.announced(Integer.parseInt(text.substring(MOVED.length())));
       }
+    } catch (NumberFormatException e) {
+      // Not ours: whoever it was meant for will look by itself.
+      return;
     }
   }
 
@@ -102,8 +118,11 @@ final class TopicEngine {
   /** Stops what reads, then the tails. Idempotent. */
   void close(Runnable afterwards) {
     if (closed.compareAndSet(false, true)) {
-      tails.values().forEach(Tail::close);
-      afterwards.run();
+      groups.closeAll(
+          () -> {
+            tails.values().forEach(Tail::close);
+            afterwards.run();
+          });
     }
   }
 }

@@ -96,6 +96,11 @@ public final class Session {
     return new Rows(handle.createQuery(PINNED.computeIfAbsent(sql, Prelude::pinned)), true);
   }
 
+  /** The connection for a user's code, as part of a transaction of ours; to be taken back. */
+  public LentConnection lend() {
+    return new LentConnection(handle.getConnection());
+  }
+
   /** Maps the current row of a result. */
   @FunctionalInterface
   public interface RowMapper<T> {

@@ -16,6 +16,7 @@ public final class SqlStates {
   private static final Set<String> PASSING = Set.of("08", "25", "40", "53", "55", "57", "58");
 
   private static final String UNDEFINED_OBJECT = "42704";
+  private static final String IN_FAILED_TRANSACTION = "25P02";
 
   private static final String LOCK_NOT_AVAILABLE = "55P03";
 
@@ -29,6 +30,11 @@ public final class SqlStates {
   /** Whether one of our SQL functions was given the name of a queue that is not there. */
   public static boolean isUnknownQueue(DatabaseException failure) {
     return failure.sqlState().filter(UNDEFINED_OBJECT::equals).isPresent();
+  }
+
+  /** Whether an earlier statement of the transaction had failed, whoever ran it. */
+  public static boolean isInFailedTransaction(DatabaseException failure) {
+    return failure.sqlState().filter(IN_FAILED_TRANSACTION::equals).isPresent();
   }
 
   /**
