@@ -362,7 +362,7 @@ class MembershipTest extends GroupFixture {
   }
 
   private Rebalancer rebalancer() {
-    return new Rebalancer(library(), true);
+    return new Rebalancer(library(), true, () -> {});
   }
 
   private static List<Claim> wanted(Membership member) {
