@@ -3,6 +3,7 @@ package dev.trunkline.queue;
 import dev.trunkline.deadletter.DeathError;
 import dev.trunkline.error.DatabaseException;
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.HandlersConnection;
 import dev.trunkline.internal.db.OwnTransaction;
 import java.time.Duration;
 import java.util.List;

@@ -2,7 +2,7 @@ package dev.trunkline.topic;
 
 import dev.trunkline.error.DatabaseException;
 import dev.trunkline.internal.db.Database;
-import dev.trunkline.internal.db.LentConnection;
+import dev.trunkline.internal.db.HandlersConnection;
 import dev.trunkline.internal.db.Session;
 import dev.trunkline.internal.db.SqlStates;
 import java.util.List;
@@ -111,13 +111,13 @@ final class Transactions {
     if (!TransactionStore.isOwner(session, group.id(), held)) {
       throw new Lost();
     }
-    LentConnection lent = session.lend();
+    HandlersConnection own = session.forHandler();
     try {
-      call.handle(records, lent.connection());
+      call.handle(records, own.connection());
     } catch (Throwable e) {
       throw new HandlerFailure(e);
     } finally {
-      lent.takeBack();
+      own.end();
     }
   }
 

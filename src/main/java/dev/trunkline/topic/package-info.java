@@ -34,9 +34,9 @@
  *
  * <p>Joining. {@link Topic#subscribe} and {@link Topic#join} declare the group ({@link Groups}) and
  * make this process a member of it: {@link GroupEngine}. The {@link Rebalancer}, under the lock of
- * the group's row, asks the {@link RebalancePlan} who is to have what: shares differ by one at most,
- * and everybody keeps what he has up to his share. What nobody living has is given away at once;
- * what somebody has is promised to the other one.
+ * the group's row, asks the {@link RebalancePlan} who is to have what: shares differ by one at
+ * most, and everybody keeps what he has up to his share. What nobody living has is given away at
+ * once; what somebody has is promised to the other one.
  *
  * <p>Living. The {@link GroupPulse}, one statement a second for all members of the process, beats,
  * and brings each {@link Membership} a view of what it has. It finds silent members, partitions
@@ -44,12 +44,12 @@
  * it. A NOTIFY makes others look at once; without any, everything takes a second longer.
  *
  * <p>Reading. The consumer compares the view with its {@link Holdings} in its own time: a {@link
- * GroupConsumer} when it is polled, a {@link Subscription} in its dispatcher, which gives each {@link
- * PartitionFlow} with something to do to a worker. {@link PartitionPages} are read by {@link
+ * GroupConsumer} when it is polled, a {@link Subscription} in its dispatcher, which gives each
+ * {@link PartitionFlow} with something to do to a worker. {@link PartitionPages} are read by {@link
  * LogReader}; one partition is with one worker at a time.
  *
- * <p>Committing. The {@link Committer} appends positions by {@link CommitStore}, if the partition is
- * the member's under the epoch it names: that is the fence. {@link Transactions} call a handler
+ * <p>Committing. The {@link Committer} appends positions by {@link CommitStore}, if the partition
+ * is the member's under the epoch it names: that is the fence. {@link Transactions} call a handler
  * inside the transaction of its offset.
  *
  * <p>Failing. The {@link FailureDesk} counts attempts, and makes a record a dead letter in the
@@ -66,15 +66,15 @@
  * }</pre>
  *
  * <ul>
- *   <li>A partition has one owner at any time, in the database. A process that was silent for longer
- *       than its session timeout begins no further record until it has heard that it still is one;
- *       the record it has in hand may be handled by two, and only one of them can commit.
+ *   <li>A partition has one owner at any time, in the database. A process that was silent for
+ *       longer than its session timeout begins no further record until it has heard that it still
+ *       is one; the record it has in hand may be handled by two, and only one of them can commit.
  *   <li>A crash before a commit means that what was handled since the last one is handled again. In
  *       a transactional subscription effect and offset are one commit: neither, or both.
  *   <li>If the answer to a COMMIT is lost, the row of the commit is looked for, after the
  *       transaction has ended for certain, before anything else is done.
- *   <li>A killed member's partitions are given away when its session is over; a closed one's at once;
- *       a static member's stay its own until its session is over.
+ *   <li>A killed member's partitions are given away when its session is over; a closed one's at
+ *       once; a static member's stay its own until its session is over.
  * </ul>
  *
  * <h2>A crash at each arrow</h2>

@@ -61,8 +61,7 @@ class KilledMemberTest {
 
     public static void main(String[] arguments) {
       Topic topic = OtherProcess.open(arguments, DEFAULTS).topic("orders");
-      topic.subscribe(
-          "billing", GROUP, record -> say("handled " + record.message().text()));
+      topic.subscribe("billing", GROUP, record -> say("handled " + record.message().text()));
       stay();
     }
   }
@@ -96,9 +95,7 @@ class KilledMemberTest {
         long killed = System.nanoTime();
         publish(topic, 200, 200);
 
-        Awaits.await()
-            .atMost(Duration.ofSeconds(30))
-            .until(() -> here.assignment().size() == 4);
+        Awaits.await().atMost(Duration.ofSeconds(30)).until(() -> here.assignment().size() == 4);
         Duration healed = Duration.ofNanos(System.nanoTime() - killed);
         assertThat(healed).isLessThan(GroupConfig.DEFAULT_SESSION_TIMEOUT.plusMillis(500));
         Awaits.until(
@@ -184,8 +181,7 @@ class KilledMemberTest {
           other.awaitLine("polled again");
           assertThat(other.lines()).contains("commit refused", "lost [0, 1, 2, 3]");
           assertThat(database.number("SELECT sum(committed) FROM trunkline.group_commit")).isZero();
-          here.commit(
-              Map.of(again.get(0).partition(), here.position(again.get(0).partition())));
+          here.commit(Map.of(again.get(0).partition(), here.position(again.get(0).partition())));
         }
       }
     }

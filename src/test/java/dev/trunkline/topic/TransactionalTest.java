@@ -173,10 +173,7 @@ class TransactionalTest extends GroupsFixture {
               try {
                 for (AssertedCall call :
                     List.<AssertedCall>of(
-                        Connection::commit,
-                        Connection::rollback,
-                        Connection::close,
-                        c -> c.setAutoCommit(true))) {
+                        Connection::commit, Connection::rollback, c -> c.setAutoCommit(true))) {
                   assertThatThrownBy(() -> call.on(connection)).isInstanceOf(SQLException.class);
                 }
                 Savepoint savepoint = connection.setSavepoint();

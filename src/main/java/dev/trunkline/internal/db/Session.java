@@ -96,9 +96,14 @@ public final class Session {
     return new Rows(handle.createQuery(PINNED.computeIfAbsent(sql, Prelude::pinned)), true);
   }
 
-  /** The connection for a user's code, as part of a transaction of ours; to be taken back. */
-  public LentConnection lend() {
-    return new LentConnection(handle.getConnection());
+  /**
+   * The connection for a handler, as part of a transaction of ours; to be ended when it returns.
+   */
+  public HandlersConnection forHandler() {
+    if (!ours) {
+      throw new IllegalStateException("a caller's connection is the caller's");
+    }
+    return new HandlersConnection(handle.getConnection());
   }
 
   /** Maps the current row of a result. */

@@ -1,4 +1,4 @@
-package dev.trunkline.queue;
+package dev.trunkline.internal.db;
 
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
@@ -13,23 +13,24 @@ import org.jspecify.annotations.Nullable;
  * once the handler has returned. Closing it does nothing, since whoever is given a connection may
  * close it out of habit. Thread-safe as far as the connection is.
  */
-final class HandlersConnection implements InvocationHandler {
+public final class HandlersConnection implements InvocationHandler {
   private final Connection real;
   private volatile boolean over;
 
-  HandlersConnection(Connection real) {
+  /** Around a connection in a transaction of ours. */
+  public HandlersConnection(Connection real) {
     this.real = real;
   }
 
   /** What the handler gets. */
-  Connection connection() {
+  public Connection connection() {
     return (Connection)
         Proxy.newProxyInstance(
             Connection.class.getClassLoader(), new Class<?>[] {Connection.class}, this);
   }
 
   /** The handler has returned. */
-  void end() {
+  public void end() {
     over = true;
   }
 
@@ -57,9 +58,7 @@ final class HandlersConnection implements InvocationHandler {
                   && Boolean.TRUE.equals(arguments[0]));
       if (ends) {
         throw new SQLException(
-            name
-                + " is not for the handler: its outcome commits (ack) or rolls back (any other, or an"
-                + " exception)");
+            name + " is not for the handler: how it ends decides between commit and rollback");
       }
     } else if (name.equals("equals")) {
       return arguments != null && proxy == arguments[0];
