@@ -109,8 +109,10 @@ public final class GroupConsumer implements AutoCloseable {
         if (!records.isEmpty()) {
           return records;
         }
-        if (!sure) {
-          // Once a poll: what was committed before it began is found, whoever has published it.
+        if (!sure && System.nanoTime() - end >= 0) {
+          // Before it answers nothing: what was committed before is found, whoever has published
+          // it. Until then the tail looks, at its own pace: a step for each poll would cut the log
+          // into segments of a few records.
           sure = true;
           tail.boundsForSure();
           continue;

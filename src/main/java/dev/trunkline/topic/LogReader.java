@@ -3,14 +3,13 @@ package dev.trunkline.topic;
 import dev.trunkline.error.OffsetOutOfRangeException;
 import dev.trunkline.error.TopicNotFoundException;
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Session;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
 /** Reads what has offsets. Thread-safe. */
 final class LogReader {
-  /** Segments looked at in one go; under a trickle they hold a record or two each. */
-  private static final int MAX_SEGMENTS = 64;
 
   private final Database database;
 
@@ -37,24 +36,27 @@ final class LogReader {
    * @throws OffsetOutOfRangeException if the offset is before the log's start or beyond its end
    */
   Page read(TopicRow topic, int partition, long fromOffset, int maxRecords, long maxBytes) {
-    List<SegmentStore.Found> found =
-        database.run(
-            session ->
-                SegmentStore.fromOffset(session, topic.id(), partition, fromOffset, MAX_SEGMENTS));
-    if (found.isEmpty()) {
-      throw new TopicNotFoundException(topic.name());
-    }
-    long logStart = found.get(0).logStart();
-    long logEnd = found.get(0).logEnd();
-    if (fromOffset < logStart || fromOffset > logEnd) {
-      throw new OffsetOutOfRangeException(topic.name(), partition, fromOffset, logStart, logEnd);
-    }
-    List<SegmentStore.Segment> slices = slices(found, fromOffset, maxRecords, maxBytes);
-    if (slices.isEmpty()) {
-      return new Page(List.of(), fromOffset, logStart, logEnd);
-    }
-    long next = slices.get(slices.size() - 1).end();
-    return new Page(records(topic, partition, slices), next, logStart, logEnd);
+    return database.run(
+        session -> {
+          List<SegmentStore.Found> found =
+              SegmentStore.fromOffset(
+                  session, topic.id(), partition, fromOffset, fromOffset + maxRecords);
+          if (found.isEmpty()) {
+            throw new TopicNotFoundException(topic.name());
+          }
+          long logStart = found.get(0).logStart();
+          long logEnd = found.get(0).logEnd();
+          if (fromOffset < logStart || fromOffset > logEnd) {
+            throw new OffsetOutOfRangeException(
+                topic.name(), partition, fromOffset, logStart, logEnd);
+          }
+          List<SegmentStore.Segment> slices = slices(found, fromOffset, maxRecords, maxBytes);
+          if (slices.isEmpty()) {
+            return new Page(List.of(), fromOffset, logStart, logEnd);
+          }
+          long next = slices.get(slices.size() - 1).end();
+          return new Page(records(session, topic, partition, slices), next, logStart, logEnd);
+        });
   }
 
   private static List<SegmentStore.Segment> slices(
@@ -96,14 +98,13 @@ final class LogReader {
     return slices;
   }
 
-  private List<TopicRecord> records(
-      TopicRow topic, int partition, List<SegmentStore.Segment> slices) {
+  private static List<TopicRecord> records(
+      Session session, TopicRow topic, int partition, List<SegmentStore.Segment> slices) {
     long[] ids = slices.stream().flatMapToLong(slice -> Arrays.stream(slice.ids())).toArray();
     // Across segments ids are in no order: a late committer has lower ones than those before it.
     long[] sorted = ids.clone();
     Arrays.sort(sorted);
-    List<RecordStore.Row> rows =
-        database.run(session -> RecordStore.read(session, topic.id(), sorted));
+    List<RecordStore.Row> rows = RecordStore.read(session, topic.id(), sorted);
     RecordStore.Row[] byId = new RecordStore.Row[sorted.length];
     for (RecordStore.Row row : rows) {
       byId[Arrays.binarySearch(sorted, row.id())] = row;

@@ -16,8 +16,8 @@ final class SegmentStore {
   private SegmentStore() {}
 
   /**
-   * The bounds of a partition, and its segments from the one that holds an offset on. One step into
-   * the primary key, whatever the length of the log. Answers one row without a segment if there is
+   * The bounds of a partition, and its segments that hold offsets of a range. One step into the
+   * primary key, whatever the length of the log. Answers one row without a segment if there is
    * none; nothing if there is no such partition.
    */
   private static final String FROM_OFFSET =
@@ -46,8 +46,8 @@ final class SegmentStore {
             WHERE holder.topic_id = :topicId AND holder.partition = :partition AND holder.base_offset <= :fromOffset
             ORDER BY holder.base_offset DESC
             LIMIT 1), 0)
+          AND segment.base_offset < :beforeOffset
         ORDER BY segment.base_offset
-        LIMIT :maxSegments
       ) s ON true
       WHERE p.topic_id = :topicId AND p.partition = :partition
       """;
@@ -107,13 +107,13 @@ final class SegmentStore {
   }
 
   static List<Found> fromOffset(
-      Session session, int topicId, int partition, long fromOffset, int maxSegments) {
+      Session session, int topicId, int partition, long fromOffset, long beforeOffset) {
     return session
         .relaxed(FROM_OFFSET)
         .bind("topicId", topicId)
         .bind("partition", partition)
         .bind("fromOffset", fromOffset)
-        .bind("maxSegments", maxSegments)
+        .bind("beforeOffset", beforeOffset)
         .list(Found::of);
   }
 

@@ -145,7 +145,7 @@ public final class Topic {
     if (maxRecords < 1 || maxRecords > MAX_READ) {
       throw new IllegalArgumentException("maxRecords must be between 1 and 10000: " + maxRecords);
     }
-    Sequencer.Bounds bounds = engine.tail(row).boundsForSure();
+    Sequencer.Bounds bounds = boundsFor(partition, fromOffset + maxRecords);
     if (partition < 0 || partition >= bounds.partitions()) {
       throw new IllegalArgumentException(
           "partition must be between 0 and %d: %d".formatted(bounds.partitions() - 1, partition));
@@ -159,6 +159,16 @@ public final class Topic {
       }
       from = page.next();
     }
+  }
+
+  /** Who reads what has offsets already need not look for what has none yet. */
+  private Sequencer.Bounds boundsFor(int partition, long upToOffset) {
+    Sequencer.Bounds known = engine.tail(row).bounds();
+    return partition >= 0
+            && partition < known.partitions()
+            && known.ends().get(partition) >= upToOffset
+        ? known
+        : engine.tail(row).boundsForSure();
   }
 
   /** The first offset of each partition that is there. */
