@@ -1,11 +1,6 @@
 package dev.trunkline.benchmark;
 
-import dev.trunkline.Trunkline;
 import dev.trunkline.message.Message;
-import dev.trunkline.queue.Consumer;
-import dev.trunkline.queue.Outcome;
-import dev.trunkline.queue.Queue;
-import dev.trunkline.queue.QueueConfig;
 import java.nio.ByteBuffer;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -34,6 +29,7 @@ final class LatencyRun {
   private static final Duration PATIENCE = Duration.ofSeconds(30);
 
   private final Server server;
+  private final LatencyPath path;
   private final boolean callersTransaction;
   private final Payloads payloads = new Payloads();
   private final int warmUp = (int) (PER_SECOND * WARM_UP.toSeconds());
@@ -42,8 +38,9 @@ final class LatencyRun {
   private final AtomicLongArray committed;
   private final AtomicLongArray handled;
 
-  LatencyRun(Server server, Duration time, boolean callersTransaction) {
+  LatencyRun(Server server, LatencyPath path, Duration time, boolean callersTransaction) {
     this.server = server;
+    this.path = path;
     this.callersTransaction = callersTransaction;
     this.count = warmUp + (int) (PER_SECOND * time.toSeconds());
     this.called = new AtomicLongArray(count);
@@ -52,28 +49,17 @@ final class LatencyRun {
   }
 
   Report run() throws Exception {
-    try (Trunkline trunkline = Trunkline.open(server.pool())) {
-      Queue queue =
-          trunkline.queue("latency-" + ProcessHandle.current().pid(), QueueConfig.defaults());
-      Consumer consumer =
-          queue.consume(
-              delivery -> {
-                int number = ByteBuffer.wrap(delivery.message().payload()).getInt();
-                handled.compareAndSet(number, 0, System.nanoTime());
-                return Outcome.ack();
-              });
-      try {
-        sendAll(queue);
-        awaitHandlers();
-      } finally {
-        consumer.close();
-        queue.delete();
-      }
+    try (LatencyPath open = path) {
+      open.handle(
+          payload ->
+              handled.compareAndSet(ByteBuffer.wrap(payload).getInt(), 0, System.nanoTime()));
+      sendAll();
+      awaitHandlers();
     }
     return report();
   }
 
-  private void sendAll(Queue queue) throws Exception {
+  private void sendAll() throws Exception {
     ExecutorService senders = Executors.newFixedThreadPool(SENDERS);
     long begin = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(100);
     List<Future<?>> sending = new ArrayList<>();
@@ -84,7 +70,7 @@ final class LatencyRun {
               () -> {
                 for (int number = first; number < count; number += SENDERS) {
                   parkUntil(begin + number * 1_000_000_000L / PER_SECOND);
-                  send(queue, number);
+                  send(number);
                 }
                 return true;
               }));
@@ -95,14 +81,14 @@ final class LatencyRun {
     }
   }
 
-  private void send(Queue queue, int number) throws SQLException {
+  private void send(int number) throws SQLException {
     byte[] payload = payloads.get(number).clone();
     ByteBuffer.wrap(payload).putInt(number);
     Message message = Message.bytes(payload);
     if (callersTransaction) {
       try (Connection connection = server.connection()) {
         connection.setAutoCommit(false);
-        queue.send(connection, message);
+        path.send(connection, message);
         called.set(number, System.nanoTime());
         connection.commit();
         committed.set(number, System.nanoTime());
@@ -110,7 +96,7 @@ final class LatencyRun {
       }
     } else {
       called.set(number, System.nanoTime());
-      queue.send(message);
+      path.send(message);
       committed.set(number, System.nanoTime());
     }
   }
@@ -143,7 +129,7 @@ final class LatencyRun {
       ofSend.add(committed.get(number) - called.get(number));
     }
     String call = callersTransaction ? "commit" : "send";
-    Report report = new Report("queue-latency");
+    Report report = new Report(path.name() + "-latency");
     report.line(
         "%d/s, one message per transaction of %s, %d senders, push consumer, %d messages",
         PER_SECOND, callersTransaction ? "the sender's" : "its own", SENDERS, count - warmUp);

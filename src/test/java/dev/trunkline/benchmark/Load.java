@@ -34,7 +34,7 @@ final class Load implements AutoCloseable {
     this.server = server;
     this.workload = workload;
     this.contender = contender;
-    this.window = new Semaphore(workload.window());
+    this.window = new Semaphore(workload.window() * workload.copies());
   }
 
   String name() {
@@ -87,7 +87,7 @@ final class Load implements AutoCloseable {
   private Void produce() throws Exception {
     try (Contender.Producer producer = contender.producer()) {
       while (!stopped) {
-        if (window.tryAcquire(workload.batch(), 100, TimeUnit.MILLISECONDS)) {
+        if (window.tryAcquire(workload.batch() * workload.copies(), 100, TimeUnit.MILLISECONDS)) {
           producer.send();
         }
       }

@@ -14,7 +14,7 @@ import picocli.CommandLine.Command;
     name = "bench",
     description = "Measures Trunkline against what PostgreSQL itself can do.",
     mixinStandardHelpOptions = true,
-    subcommands = QueueCommand.class)
+    subcommands = {QueueCommand.class, TopicCommand.class})
 public final class Main {
   private Main() {}
 

@@ -86,7 +86,7 @@ final class QueueCommand implements Callable<Integer> {
         Duration.ofSeconds(
             seconds != null ? seconds : mode.holdSnapshot ? DEFAULT_HELD_SECONDS : DEFAULT_SECONDS);
     if (mode.latency) {
-      return new LatencyRun(server, time, callersTransaction).run();
+      return new LatencyRun(server, new QueueLatencyPath(server), time, callersTransaction).run();
     }
     if (mode.memory) {
       return new MemoryRun(server).run();
