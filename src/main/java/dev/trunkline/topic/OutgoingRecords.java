@@ -3,7 +3,6 @@ package dev.trunkline.topic;
 import dev.trunkline.internal.db.StoredHeaders;
 import dev.trunkline.message.Message;
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
@@ -79,7 +78,7 @@ final class OutgoingRecords {
   }
 
   private static long micros(Instant instant) {
-    return ChronoUnit.MICROS.between(Instant.EPOCH, instant);
+    return instant.getEpochSecond() * 1_000_000 + instant.getNano() / 1_000;
   }
 
   /** A column that is empty if no message has a value for it. */

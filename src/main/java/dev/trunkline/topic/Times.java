@@ -3,7 +3,6 @@ package dev.trunkline.topic;
 import static java.util.Objects.requireNonNull;
 
 import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 
 /** Instants as PostgreSQL keeps them: whole microseconds since 1970. */
 final class Times {
@@ -23,6 +22,7 @@ final class Times {
       throw new IllegalArgumentException(
           "%s must be between the years 1 and 9999: %s".formatted(argument, instant));
     }
-    return ChronoUnit.MICROS.between(Instant.EPOCH, instant.plusNanos(999));
+    Instant up = instant.plusNanos(999);
+    return up.getEpochSecond() * 1_000_000 + up.getNano() / 1_000;
   }
 }

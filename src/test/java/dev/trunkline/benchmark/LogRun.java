@@ -66,6 +66,7 @@ final class LogRun {
 
   /** Slices of each, in turn. */
   Report run() throws Exception {
+    server.vacuumSoon();
     Entry one = Entry.topic(server, 1);
     Entry three = Entry.topic(server, MANY);
     Entry bare = Entry.bare(server, 2);

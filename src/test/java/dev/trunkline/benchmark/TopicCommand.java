@@ -64,8 +64,8 @@ final class TopicCommand implements Callable<Integer> {
     }
     Report report;
     try (Server server = url == null ? Server.embedded() : Server.at(url)) {
-      System.out.println(server.describe());
       report = run(server);
+      System.out.println(server.describe());
     }
     System.out.println(report.table());
     System.out.println(report.json());
