@@ -23,6 +23,15 @@ import dev.trunkline.queue.QueueStats;
 import dev.trunkline.queue.ReceiveOptions;
 import dev.trunkline.queue.ReceivedMessage;
 import dev.trunkline.retry.RetryPolicy;
+import dev.trunkline.topic.FailurePolicy;
+import dev.trunkline.topic.Group;
+import dev.trunkline.topic.GroupConfig;
+import dev.trunkline.topic.GroupConsumer;
+import dev.trunkline.topic.StartFrom;
+import dev.trunkline.topic.Subscription;
+import dev.trunkline.topic.Topic;
+import dev.trunkline.topic.TopicConfig;
+import dev.trunkline.topic.TopicRecord;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.sql.Connection;
@@ -336,6 +345,70 @@ final class ReadmeExamples {
     trunkline.queue("emails").delete();
     // end::operate[]
     return removed == next.size() + later.size() ? stats : emails.stats();
+  }
+
+  Topic publish(Trunkline trunkline, Order order) throws SQLException {
+    // tag::topic-publish[]
+    Topic orders = trunkline.topic("orders", TopicConfig.defaults().withPartitions(8));
+
+    try (Connection connection = dataSource.getConnection()) {
+      connection.setAutoCommit(false);
+      insertOrder(connection, order); // your own SQL
+      orders.publish(connection, Message.json(order).withKey(order.id())); // ONE event, for all
+      connection.commit();
+    }
+    // end::topic-publish[]
+    return orders;
+  }
+
+  List<Subscription> subscribe(Topic orders) {
+    // tag::topic-subscribe[]
+    Subscription mails =
+        orders.subscribe(
+            "mails", // the group: its members share the partitions
+            GroupConfig.from(StartFrom.earliest()).withFailurePolicy(FailurePolicy.PARK),
+            record -> {
+              Order order = record.message().json(Order.class);
+              mailer.confirm(order.email(), order.id()); // an exception means: try again
+            });
+
+    Subscription ledger =
+        orders.subscribeTransactionally( // another group: it gets each record, too
+            "ledger",
+            GroupConfig.from(StartFrom.ago(Duration.ofHours(1))),
+            (record, connection) -> insertOrder(connection, record.message().json(Order.class)));
+    // end::topic-subscribe[]
+    return List.of(mails, ledger);
+  }
+
+  int pollTopic(Topic orders) throws IOException {
+    int handled = 0;
+    // tag::topic-poll[]
+    GroupConfig config =
+        GroupConfig.from(StartFrom.earliest()).withSessionTimeout(Duration.ofSeconds(10));
+    try (GroupConsumer member = orders.join("reports", config)) {
+      List<TopicRecord> records = member.poll(Duration.ofSeconds(5));
+      for (TopicRecord record : records) {
+        mailer.confirm("report", record.partition() + "/" + record.offset());
+      }
+      member.commit(); // all that was polled
+      handled = records.size();
+    }
+    // end::topic-poll[]
+    return handled;
+  }
+
+  long operateTopic(Topic orders) {
+    // tag::topic-operate[]
+    Group mails = orders.group("mails");
+    long behind = mails.lagInRecords(); // or lag(), per partition, in records and in time
+    mails.deadLetters().browse(100); // what failed for good, and why
+    mails.deadLetters().parkedKeys().forEach(mails.deadLetters()::release); // again, in order
+    mails.reset(StartFrom.timestamp(Instant.parse("2026-01-01T00:00:00Z"))); // nobody runs
+
+    List<TopicRecord> first = orders.read(0, orders.beginningOffsets().get(0), 10); // no group
+    // end::topic-operate[]
+    return behind + first.size();
   }
 
   private static boolean isHoliday() {

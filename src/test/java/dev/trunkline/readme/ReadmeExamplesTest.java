@@ -17,6 +17,8 @@ import dev.trunkline.readme.ReadmeExamples.Order;
 import dev.trunkline.support.Awaits;
 import dev.trunkline.support.PostgresTest;
 import dev.trunkline.support.TestDatabase;
+import dev.trunkline.topic.Subscription;
+import dev.trunkline.topic.Topic;
 import java.nio.file.NoSuchFileException;
 import java.time.Duration;
 import java.time.Instant;
@@ -228,6 +230,22 @@ class ReadmeExamplesTest {
 
       assertThat(orders.stats().acked()).isEqualTo(2);
       assertThat(database.number("SELECT count(*) FROM orders")).isEqualTo(2);
+    }
+  }
+
+  @Test
+  void one_event_reaches_every_group() throws Exception {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      Topic orders = examples.publish(trunkline, ORDER);
+      List<Subscription> groups = examples.subscribe(orders);
+      Awaits.until(() -> !mailed.isEmpty());
+      Awaits.until(() -> database.number("SELECT count(*) FROM orders") == 2);
+      groups.forEach(Subscription::close);
+
+      assertThat(mailed).containsExactly("A-1");
+      assertThat(examples.pollTopic(orders)).isEqualTo(1);
+      assertThat(examples.operateTopic(orders)).isBetween(0L, 1L);
+      orders.delete();
     }
   }
 
