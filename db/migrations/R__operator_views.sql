@@ -15,6 +15,8 @@ CREATE VIEW trunkline.dead_letters AS
 SELECT
   d.id,
   d.queue,
+  d.topic,
+  d.group_name AS "group",
   d.died_at,
   d.reason,
   coalesce(d.error_message, d.detail) AS error,
@@ -27,6 +29,9 @@ SELECT
   d.headers,
   d.enqueued_at,
   d.message_id,
+  d.partition,
+  d."offset",
+  d.appended_at,
   d.content_type,
   d.priority,
   d.detail,
@@ -37,7 +42,7 @@ SELECT
 FROM trunkline.dead_letter d;
 
 COMMENT ON VIEW trunkline.dead_letters IS
-  'Messages that were given up, newest last: why, after how many deliveries, and the payload in clear.';
+  'Messages of queues and records of topics that were given up, newest last: why, after how many deliveries, and the payload in clear.';
 
 -- Depth and age of every queue. Sums the tally (a few rows per queue) and probes one index entry per priority.
 DROP VIEW IF EXISTS trunkline.queues;

@@ -69,7 +69,9 @@ CREATE TABLE trunkline.record (
   headers jsonb,
   -- Null is a tombstone: the key is gone.
   payload bytea,
-  CONSTRAINT record_tombstone_has_key CHECK (payload IS NOT NULL OR key IS NOT NULL)
+  CONSTRAINT record_tombstone_has_key CHECK (payload IS NOT NULL OR key IS NOT NULL),
+  -- Parked keys and dead letters are found by it: an index entry has at most 2,704 bytes.
+  CONSTRAINT record_key_is_short CHECK (octet_length(key) <= 2000)
 ) PARTITION BY LIST (topic_id);
 
 -- Chunk n of a topic holds the ids from n * 2^40 on. It is closed by moving the topic's sequence to the next one.

@@ -1,5 +1,7 @@
 package dev.trunkline.topic;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import dev.trunkline.error.PayloadTooLargeException;
 import dev.trunkline.error.TopicNotFoundException;
 import dev.trunkline.internal.db.Session;
@@ -13,6 +15,9 @@ import java.util.List;
  * around it makes it atomic.
  */
 final class Publisher {
+  /** Longer ones do not fit into the indexes of what is kept by key. */
+  private static final int MAX_KEY_BYTES = 2000;
+
   private final TopicRow topic;
   private final Partitioner partitioner = new Partitioner();
 
@@ -74,6 +79,11 @@ final class Publisher {
     if (message.priority() != Message.LOWEST_PRIORITY) {
       throw new IllegalArgumentException(
           "message must not have a priority, a topic has an order: " + message.priority());
+    }
+    int keyBytes = message.key().map(key -> key.getBytes(UTF_8).length).orElse(0);
+    if (keyBytes > MAX_KEY_BYTES) {
+      throw new IllegalArgumentException(
+          "key must be at most 2000 bytes in UTF-8: " + keyBytes + " of " + message);
     }
     if (topic.config().compaction().enabled() && message.key().isEmpty()) {
       throw new IllegalArgumentException(

@@ -172,6 +172,10 @@ class PublishTest {
     assertThatThrownBy(() -> topic.publish(Message.text("x").withPriority(3)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("3");
+    assertThatThrownBy(() -> topic.publish(Message.text("x").withKey("\u6f22".repeat(667))))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("key")
+        .hasMessageContaining("2001");
     assertThatThrownBy(() -> topic.read(4, 0, 10))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("partition")
