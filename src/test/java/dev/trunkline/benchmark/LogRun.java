@@ -14,8 +14,10 @@ import java.util.List;
  * <p>All take turns in slices of a few seconds, so that what else the machine does hits them alike.
  */
 final class LogRun {
-  /** Long enough for the virtual machine to compile what is hot. */
-  private static final Duration WARM_UP = Duration.ofSeconds(10);
+  /** Long enough for the virtual machine to compile what is hot; of a topic that is more. */
+  private static final Duration WARM_UP = Duration.ofSeconds(20);
+
+  private static final Duration BARE_WARM_UP = Duration.ofSeconds(10);
 
   private static final Duration SLICE = Duration.ofSeconds(5);
   private static final int MANY = 3;
@@ -30,11 +32,12 @@ final class LogRun {
   }
 
   /** A contender, and what came of its slices. */
-  private record Entry(Load load, int copies, List<Interval> slices) {
+  private record Entry(Load load, boolean isBare, int copies, List<Interval> slices) {
     static Entry topic(Server server, int groups) {
       Workload workload = Workload.groups(groups);
       return new Entry(
           new Load(server, workload, new TopicContender(server, workload)),
+          false,
           groups,
           new ArrayList<>());
     }
@@ -43,6 +46,7 @@ final class LogRun {
       Workload workload = Workload.readers(readers);
       return new Entry(
           new Load(server, workload, new BareLogContender(server, workload)),
+          true,
           readers,
           new ArrayList<>());
     }
@@ -124,7 +128,7 @@ final class LogRun {
       one.slices().addAll(after);
       head();
       row(one);
-      row(one.load().name() + ", snapshot held", 1, held);
+      row(one.load().name() + ", snapshot held", one, held);
       row(bare);
       report.line("");
       slices("clean before", one, clean);
@@ -147,7 +151,8 @@ final class LogRun {
 
   private void warmUp(List<Entry> entries) throws Exception {
     for (Entry entry : entries) {
-      entry.load().run(WARM_UP, WARM_UP);
+      Duration warmUp = entry.isBare() ? BARE_WARM_UP : WARM_UP;
+      entry.load().run(warmUp, warmUp);
     }
     server.execute("CHECKPOINT");
   }
@@ -178,20 +183,20 @@ final class LogRun {
   }
 
   private void row(Entry entry) {
-    row(entry.load().name(), entry.copies(), entry.slices());
+    row(entry.load().name(), entry, entry.slices());
   }
 
   /** Of the bare table each reader passes every id, and reads half of the rows. */
-  private void row(String name, int copies, List<Interval> slices) {
+  private void row(String name, Entry entry, List<Interval> slices) {
     Interval all = Interval.sum(slices);
-    boolean isTopic = name.startsWith("topic");
+    int copies = entry.copies();
     report.row(
         name,
         all.rate() / copies,
-        isTopic ? all.rate() : all.rate() / 2,
+        entry.isBare() ? all.rate() / 2 : all.rate(),
         all.walBytesPerMessage() * copies,
         all.fullPages(),
-        isTopic ? all.messagesPerTake() : all.messagesPerTake() / 2,
+        entry.isBare() ? all.messagesPerTake() / 2 : all.messagesPerTake(),
         all.clientMicrosPerMessage() * copies,
         all.serverMicrosPerMessage() * copies);
   }
