@@ -13,10 +13,8 @@ import java.util.List;
  * <p>All take turns in slices of a few seconds, so that what else the machine does hits them alike.
  */
 final class ThroughputRun {
-  /** Long enough for the virtual machine to compile what is hot; of a queue that is more. */
+  /** Long enough for the virtual machine to compile what is hot. */
   private static final Duration WARM_UP = Duration.ofSeconds(20);
-
-  private static final Duration BARE_WARM_UP = Duration.ofSeconds(10);
 
   private static final Duration SLICE = Duration.ofSeconds(5);
 
@@ -38,7 +36,7 @@ final class ThroughputRun {
     try (Load queue = new Load(server, workload, new QueueContender(server, workload));
         Load bare = new Load(server, workload, new BareContender(server, workload, true));
         Load async = new Load(server, workload, new BareContender(server, workload, false))) {
-      warmUp(queue, List.of(bare, async));
+      warmUp(List.of(queue, bare, async));
       List<Interval> ofQueue = new ArrayList<>();
       List<Interval> ofBare = new ArrayList<>();
       List<Interval> ofAsync = new ArrayList<>();
@@ -69,6 +67,7 @@ final class ThroughputRun {
 
   /** Slices of the queue by either guarantee, in turn. */
   Report runAtMostOnce() throws Exception {
+    server.vacuumSoon();
     try (Load least = new Load(server, workload, new QueueContender(server, workload));
         Load most = new Load(server, workload, new AtMostOnceContender(server, workload));
         Load bare = new Load(server, workload, new BareContender(server, workload, true))) {
@@ -111,7 +110,7 @@ final class ThroughputRun {
   Report runHeld() throws Exception {
     try (Load queue = new Load(server, workload, new QueueContender(server, workload));
         Load bare = new Load(server, workload, new BareContender(server, workload, true))) {
-      warmUp(queue, List.of(bare));
+      warmUp(List.of(queue, bare));
       List<Interval> ofBare = new ArrayList<>(bare.run(SLICE, SLICE));
       List<Interval> clean = queue.run(time, SLICE);
       List<Interval> held;
@@ -147,10 +146,9 @@ final class ThroughputRun {
     }
   }
 
-  private void warmUp(Load queue, List<Load> bare) throws Exception {
-    queue.run(WARM_UP, WARM_UP);
-    for (Load load : bare) {
-      load.run(BARE_WARM_UP, BARE_WARM_UP);
+  private void warmUp(List<Load> loads) throws Exception {
+    for (Load load : loads) {
+      load.run(WARM_UP, WARM_UP);
     }
     server.execute("CHECKPOINT");
   }
