@@ -71,7 +71,7 @@ final class ThroughputRun {
     try (Load least = new Load(server, workload, new QueueContender(server, workload));
         Load most = new Load(server, workload, new AtMostOnceContender(server, workload));
         Load bare = new Load(server, workload, new BareContender(server, workload, true))) {
-      warmUp(least, List.of(most, bare));
+      warmUp(List.of(least, most, bare));
       List<Interval> ofLeast = new ArrayList<>();
       List<Interval> ofMost = new ArrayList<>();
       List<Interval> ofBare = new ArrayList<>();
