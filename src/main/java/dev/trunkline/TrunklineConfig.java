@@ -2,6 +2,7 @@ package dev.trunkline;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.trunkline.event.TrunklineListener;
 import dev.trunkline.queue.NotifyMode;
 import dev.trunkline.queue.QueuesConfig;
 import dev.trunkline.topic.TopicsConfig;
@@ -12,13 +13,16 @@ import java.time.Duration;
  *
  * @param migrationMode what is done about the schema, default {@link MigrationMode#MIGRATE}
  * @param queues what the queues of this process share
+ * @param listener who is told of what an operator should hear of, default nobody
  */
-public record TrunklineConfig(MigrationMode migrationMode, QueuesConfig queues) {
+public record TrunklineConfig(
+    MigrationMode migrationMode, QueuesConfig queues, TrunklineListener listener) {
 
   /** Checks that nothing is missing. */
   public TrunklineConfig {
     requireNonNull(migrationMode, "migrationMode");
     requireNonNull(queues, "queues");
+    requireNonNull(listener, "listener");
   }
 
   /** What the topics need of it. */
@@ -28,33 +32,41 @@ public record TrunklineConfig(MigrationMode migrationMode, QueuesConfig queues) 
         mode != NotifyMode.OFF,
         mode == NotifyMode.ALL,
         mode != NotifyMode.OFF,
-        queues.pollInterval());
+        queues.pollInterval(),
+        listener);
   }
 
   /** Migrates, notifies, looks once a second, dead after 6 s of silence. */
   public static TrunklineConfig defaults() {
-    return new TrunklineConfig(MigrationMode.MIGRATE, QueuesConfig.defaults());
+    return new TrunklineConfig(
+        MigrationMode.MIGRATE, QueuesConfig.defaults(), TrunklineListener.NONE);
   }
 
   /** This configuration with another migration mode. */
   public TrunklineConfig withMigrationMode(MigrationMode migrationMode) {
-    return new TrunklineConfig(migrationMode, queues);
+    return new TrunklineConfig(migrationMode, queues, listener);
   }
 
   /** This configuration with another use of NOTIFY. */
   public TrunklineConfig withNotifyMode(NotifyMode notifyMode) {
-    return new TrunklineConfig(migrationMode, queues.withNotifyMode(notifyMode));
+    return new TrunklineConfig(migrationMode, queues.withNotifyMode(notifyMode), listener);
   }
 
   /** This configuration with another poll interval; see {@link QueuesConfig#pollInterval}. */
   public TrunklineConfig withPollInterval(Duration pollInterval) {
-    return new TrunklineConfig(migrationMode, queues.withPollInterval(pollInterval));
+    return new TrunklineConfig(migrationMode, queues.withPollInterval(pollInterval), listener);
   }
 
   /**
    * This configuration with another heartbeat timeout; see {@link QueuesConfig#heartbeatTimeout}.
    */
   public TrunklineConfig withHeartbeatTimeout(Duration heartbeatTimeout) {
-    return new TrunklineConfig(migrationMode, queues.withHeartbeatTimeout(heartbeatTimeout));
+    return new TrunklineConfig(
+        migrationMode, queues.withHeartbeatTimeout(heartbeatTimeout), listener);
+  }
+
+  /** This configuration with somebody who is told of events; replaces the one before. */
+  public TrunklineConfig withListener(TrunklineListener listener) {
+    return new TrunklineConfig(migrationMode, queues, listener);
   }
 }

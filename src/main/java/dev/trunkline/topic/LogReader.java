@@ -55,8 +55,24 @@ final class LogReader {
             return new Page(List.of(), fromOffset, logStart, logEnd);
           }
           long next = slices.get(slices.size() - 1).end();
-          return new Page(records(session, topic, partition, slices), next, logStart, logEnd);
+          List<TopicRecord> records = records(session, topic, partition, slices);
+          if (records.size() < next - fromOffset) {
+            refuseDropped(session, topic, partition, fromOffset, logEnd);
+          }
+          return new Page(records, next, logStart, logEnd);
         });
+  }
+
+  /**
+   * What is missing was removed by compaction, unless retention has dropped it since the segments
+   * were read: that must not look like the former. The log's start moves with the drop.
+   */
+  private static void refuseDropped(
+      Session session, TopicRow topic, int partition, long fromOffset, long logEnd) {
+    long logStart = SegmentStore.logStart(session, topic.id(), partition);
+    if (fromOffset < logStart) {
+      throw new OffsetOutOfRangeException(topic.name(), partition, fromOffset, logStart, logEnd);
+    }
   }
 
   private static List<SegmentStore.Segment> slices(

@@ -77,6 +77,13 @@ final class SegmentStore {
       WHERE p.topic_id = :topicId
       """;
 
+  private static final String LOG_START =
+      """
+      SELECT log_start
+      FROM trunkline.topic_partition
+      WHERE topic_id = :topicId AND partition = :partition
+      """;
+
   /**
    * A run of offsets.
    *
@@ -115,6 +122,18 @@ final class SegmentStore {
         .bind("fromOffset", fromOffset)
         .bind("beforeOffset", beforeOffset)
         .list(Found::of);
+  }
+
+  /** The first offset that is there; 0 if there is no such partition. */
+  static long logStart(Session session, int topicId, int partition) {
+    return session
+        .statement(LOG_START)
+        .bind("topicId", topicId)
+        .bind("partition", partition)
+        .list(row -> row.getLong(1))
+        .stream()
+        .findFirst()
+        .orElse(0L);
   }
 
   static Map<Integer, Long> forTime(Session session, int topicId, long timeUs) {

@@ -60,6 +60,11 @@ final class Sequencer {
     return new Step(Bounds.of(found), first.sequenced(), !first.isMine());
   }
 
+  /** Up to which id everything has its offset or never will, as of the last step. */
+  long floorId() {
+    return floorId;
+  }
+
   /** The same, waiting for whoever is at it: what was committed before the call has its offset. */
   Step stepForSure() {
     Step step = step();

@@ -325,6 +325,7 @@ public final class Topic {
     if (!engine.database().run(session -> TopicStore.delete(session, row.id()))) {
       throw new TopicNotFoundException(row.name());
     }
+    engine.changed();
   }
 
   private static Map<Integer, Long> numbered(List<Long> offsets) {

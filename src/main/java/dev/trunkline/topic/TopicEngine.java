@@ -3,6 +3,7 @@ package dev.trunkline.topic;
 import dev.trunkline.internal.db.Broadcast;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Notifications;
+import dev.trunkline.internal.loop.Loop;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -21,6 +22,7 @@ final class TopicEngine {
   private final Broadcast broadcast;
   private final LogReader reader;
   private final GroupEngine groups;
+  private final Loop upkeep;
   private final Map<Integer, Tail> tails = new ConcurrentHashMap<>();
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -32,6 +34,8 @@ final class TopicEngine {
     this.config = config;
     this.reader = new LogReader(database);
     this.groups = new GroupEngine(database, config.pollInterval(), config.notifies());
+    this.upkeep =
+        new Loop("topic-upkeep", new Upkeep(database, config.listener(), config.pollInterval()));
   }
 
   TopicEngine start() {
@@ -41,6 +45,7 @@ final class TopicEngine {
           tails.values().forEach(Tail::published);
           groups.lookAgain();
         });
+    upkeep.start();
     return this;
   }
 
@@ -75,6 +80,11 @@ final class TopicEngine {
     if (config.listens()) {
       notifications.start();
     }
+  }
+
+  /** A topic was declared, altered or deleted: there may be something to do for it. */
+  void changed() {
+    upkeep.wake();
   }
 
   /** Records of this topic were committed by a transaction of ours. */
@@ -118,6 +128,7 @@ final class TopicEngine {
   /** Stops what reads, then the tails. Idempotent. */
   void close(Runnable afterwards) {
     if (closed.compareAndSet(false, true)) {
+      upkeep.close();
       groups.closeAll(
           () -> {
             tails.values().forEach(Tail::close);

@@ -76,6 +76,7 @@ public final class Topics {
           "partitions must not become fewer than %d: %d"
               .formatted(row.config().partitions(), config.partitions()));
     }
+    engine.changed();
     return new Topic(engine, find(name));
   }
 
@@ -98,6 +99,7 @@ public final class Topics {
         .orElseGet(
             () -> {
               engine.database().inTransaction(session -> TopicStore.declare(session, name, config));
+              engine.changed();
               return find(name);
             });
   }

@@ -1,5 +1,6 @@
 package dev.trunkline.topic;
 
+import dev.trunkline.event.TrunklineListener;
 import java.time.Duration;
 
 /**
@@ -10,6 +11,11 @@ import java.time.Duration;
  * @param notifiesInCallers whether a caller's transaction carries such a NOTIFY
  * @param listens whether this process listens
  * @param pollInterval how often an idle process looks by itself
+ * @param listener who is told of what happens
  */
 public record TopicsConfig(
-    boolean notifies, boolean notifiesInCallers, boolean listens, Duration pollInterval) {}
+    boolean notifies,
+    boolean notifiesInCallers,
+    boolean listens,
+    Duration pollInterval,
+    TrunklineListener listener) {}

@@ -20,6 +20,11 @@ public final class SqlStates {
 
   private static final String LOCK_NOT_AVAILABLE = "55P03";
 
+  /**
+   * 08 connection, 25 a server that became read-only, 57 operator intervention, 58 system error.
+   */
+  private static final Set<String> DOWN = Set.of("08", "25", "57", "58");
+
   private SqlStates() {}
 
   /** Whether somebody else has locked what was not to be waited for. */
@@ -35,6 +40,14 @@ public final class SqlStates {
   /** Whether an earlier statement of the transaction had failed, whoever ran it. */
   public static boolean isInFailedTransaction(DatabaseException failure) {
     return failure.sqlState().filter(IN_FAILED_TRANSACTION::equals).isPresent();
+  }
+
+  /** Whether no other statement would fare better now: the server does not answer, or may not. */
+  public static boolean isDown(DatabaseException failure) {
+    return failure
+        .sqlState()
+        .map(state -> state.length() < 2 || DOWN.contains(state.substring(0, 2)))
+        .orElse(true);
   }
 
   /**
