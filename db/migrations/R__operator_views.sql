@@ -143,3 +143,154 @@ SELECT
   c.heartbeat_timeout,
   (SELECT coalesce(sum(cardinality(l.ids)), 0) FROM trunkline.lease l WHERE l.consumer_id = c.id) AS in_flight
 FROM trunkline.consumer c;
+
+-- The partitions of every topic. A few steps into indexes for each.
+DROP VIEW IF EXISTS trunkline.topics;
+DROP VIEW IF EXISTS trunkline.topic_partitions;
+CREATE VIEW trunkline.topic_partitions AS
+SELECT
+  t.name AS topic,
+  p.partition,
+  p.log_start,
+  coalesce(last.log_end, p.log_start) AS log_end,
+  greatest(coalesce(last.log_end, p.log_start) - p.log_start, 0) AS records,
+  oldest.appended_at AS oldest_append,
+  CASE WHEN last.log_end > p.log_start THEN last.appended_at END AS newest_append
+FROM trunkline.topic t
+JOIN trunkline.topic_partition p ON p.topic_id = t.id
+LEFT JOIN LATERAL (
+  SELECT s.base_offset + cardinality(s.ids) AS log_end, s.appended_at
+  FROM trunkline.segment s
+  WHERE s.topic_id = t.id AND s.partition = p.partition
+  ORDER BY s.base_offset DESC
+  LIMIT 1) last ON true
+LEFT JOIN LATERAL (
+  SELECT s.appended_at
+  FROM trunkline.segment s
+  WHERE s.topic_id = t.id AND s.partition = p.partition AND s.base_offset >= p.log_start
+  ORDER BY s.base_offset
+  LIMIT 1) oldest ON true
+WHERE t.deleted_at IS NULL;
+
+COMMENT ON VIEW trunkline.topic_partitions IS
+  'One row per partition: where its log begins and ends, and when its oldest and newest records were appended. What compaction has removed is counted among the records.';
+
+-- Every topic with its size on disk. chunks are its tables: those with records, and the one or two ahead.
+CREATE VIEW trunkline.topics AS
+SELECT
+  t.name AS topic,
+  t.partitions,
+  p.records,
+  c.bytes,
+  c.chunks,
+  p.oldest_append,
+  p.newest_append,
+  t.retention_age,
+  t.retention_bytes,
+  t.slow_groups,
+  t.compaction_lag IS NOT NULL AS compacted,
+  t.created_at
+FROM trunkline.topic t
+CROSS JOIN LATERAL (
+  SELECT
+    coalesce(sum(tp.records), 0)::bigint AS records,
+    min(tp.oldest_append) AS oldest_append,
+    max(tp.newest_append) AS newest_append
+  FROM trunkline.topic_partitions tp
+  WHERE tp.topic = t.name) p
+CROSS JOIN LATERAL (
+  SELECT
+    coalesce(sum(
+      pg_total_relation_size(to_regclass(format('trunkline.record_%s_%s', c.topic_id, c.number)))), 0)::bigint AS bytes,
+    count(*) AS chunks
+  FROM trunkline.chunk c
+  WHERE c.topic_id = t.id) c
+WHERE t.deleted_at IS NULL;
+
+COMMENT ON VIEW trunkline.topics IS
+  'One row per topic: partitions, records (log end - log start), bytes on disk with indexes, and the ages of its ends.';
+
+-- Whoever has kept vacuum from removing dead rows, or retention from dropping old chunks, for longer than a second.
+-- Other users' queries are seen by superusers and members of pg_read_all_stats only; without that right their
+-- transactions are missing here.
+DROP VIEW IF EXISTS trunkline.stalls;
+CREATE VIEW trunkline.stalls AS
+WITH due AS (
+  -- Tables that are to go, or soon.
+  SELECT
+    to_regclass(format('trunkline.record_%s_%s', c.topic_id, c.number))::oid AS relation,
+    CASE WHEN t.deleted_at IS NULL THEN 'retention of topic ' ELSE 'removal of topic ' END || t.name AS what
+  FROM trunkline.chunk c
+  JOIN trunkline.topic t ON t.id = c.topic_id
+  WHERE t.deleted_at IS NOT NULL
+    OR (c.emptied_at IS NULL
+      AND (c.closed_at < clock_timestamp() - t.retention_age
+        OR (c.closed_at IS NOT NULL AND t.retention_bytes IS NOT NULL)))
+), locked AS (
+  SELECT l.pid, l.virtualtransaction, string_agg(DISTINCT due.what, ', ') AS what
+  FROM pg_locks l
+  JOIN due ON due.relation = l.relation
+  WHERE l.locktype = 'relation'
+    AND l.granted
+    AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+  GROUP BY l.pid, l.virtualtransaction
+)
+SELECT
+  'transaction' AS kind,
+  a.pid,
+  NULL::text AS name,
+  clock_timestamp() - a.xact_start AS age,
+  a.state,
+  a.query,
+  concat_ws(', ', CASE WHEN coalesce(a.backend_xmin, a.backend_xid) IS NOT NULL THEN 'vacuum' END, l.what) AS holds_back,
+  age(coalesce(a.backend_xmin, a.backend_xid)) AS xids_behind,
+  a.usename AS owner,
+  a.application_name,
+  a.client_addr
+FROM pg_stat_activity a
+LEFT JOIN locked l ON l.pid = a.pid
+WHERE a.pid <> pg_backend_pid()
+  AND (a.datname = current_database() OR a.datname IS NULL)
+  AND a.backend_type NOT LIKE 'autovacuum%'
+  AND a.xact_start < clock_timestamp() - interval '1 second'
+  AND (coalesce(a.backend_xmin, a.backend_xid) IS NOT NULL OR l.what IS NOT NULL)
+UNION ALL
+SELECT
+  'prepared transaction',
+  NULL,
+  p.gid,
+  clock_timestamp() - p.prepared,
+  'prepared',
+  NULL,
+  concat_ws(', ', 'vacuum', l.what),
+  age(p.transaction),
+  p.owner,
+  NULL,
+  NULL
+FROM pg_prepared_xacts p
+LEFT JOIN pg_locks own ON own.locktype = 'transactionid' AND own.transactionid = p.transaction AND own.granted
+LEFT JOIN locked l ON l.pid IS NULL AND l.virtualtransaction = own.virtualtransaction
+WHERE p.database = current_database()
+UNION ALL
+-- PostgreSQL does not tell how old a slot's horizon is; xids_behind says how far it is behind.
+SELECT
+  'replication slot',
+  s.active_pid,
+  s.slot_name,
+  NULL,
+  CASE WHEN s.active THEN 'active' ELSE 'inactive' END,
+  NULL,
+  concat_ws(
+    ', ',
+    CASE WHEN s.xmin IS NOT NULL THEN 'vacuum' END,
+    CASE WHEN s.catalog_xmin IS NOT NULL THEN 'vacuum of system catalogs' END,
+    CASE WHEN NOT s.active AND s.restart_lsn IS NOT NULL THEN 'WAL' END),
+  greatest(age(s.xmin), age(s.catalog_xmin)),
+  NULL,
+  NULL,
+  NULL
+FROM pg_replication_slots s
+WHERE s.xmin IS NOT NULL OR s.catalog_xmin IS NOT NULL OR (NOT s.active AND s.restart_lsn IS NOT NULL);
+
+COMMENT ON VIEW trunkline.stalls IS
+  'Open transactions (pid), prepared ones and replication slots (name) that hold back vacuum or the retention of a topic, how old they are and what they run. Nothing here delays publishing or reading.';

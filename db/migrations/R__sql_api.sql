@@ -140,3 +140,203 @@ BEGIN
   RETURN purged;
 END
 $$;
+
+-- MurmurHash2 with the seed of Apache Kafka's default partitioner; the same as Murmur2.java. Unsigned, in 64 bits.
+CREATE OR REPLACE FUNCTION trunkline.murmur2(data bytea) RETURNS bigint
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+  m CONSTANT bigint := 1540483477;
+  mask CONSTANT bigint := 4294967295;
+  size integer := octet_length(data);
+  whole integer := octet_length(data) & ~3;
+  hash bigint := (2538058380::bigint # octet_length(data));
+  word bigint;
+BEGIN
+  FOR i IN 0 .. whole - 1 BY 4 LOOP
+    word := get_byte(data, i)
+      | (get_byte(data, i + 1) << 8)
+      | (get_byte(data, i + 2) << 16)
+      | (get_byte(data, i + 3)::bigint << 24);
+    word := word * m & mask;
+    word := word # (word >> 24);
+    word := word * m & mask;
+    hash := (hash * m & mask) # word;
+  END LOOP;
+  IF whole < size THEN
+    FOR i IN REVERSE size - 1 .. whole LOOP
+      hash := hash # (get_byte(data, i)::bigint << 8 * (i - whole));
+    END LOOP;
+    hash := hash * m & mask;
+  END IF;
+  hash := hash # (hash >> 13);
+  hash := hash * m & mask;
+  RETURN hash # (hash >> 15);
+END
+$$;
+
+-- The partition that a key belongs to: (murmur2(key in UTF-8) & 0x7fffffff) % partitions, as in Java and Apache Kafka.
+CREATE OR REPLACE FUNCTION trunkline.partition_of(key text, partitions integer) RETURNS integer
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+  SELECT ((trunkline.murmur2(convert_to($1, 'UTF8')) & 2147483647) % $2)::integer
+$$;
+
+-- Refuses a text that is too long for Java, which counts UTF-16 units: a character beyond U+FFFF, 4 bytes in UTF-8,
+-- counts twice.
+CREATE OR REPLACE FUNCTION trunkline.check_length(name text, value text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+  units integer := length(value) + length(regexp_replace(value, '[^\U00010000-\U0010FFFF]', '', 'g'));
+BEGIN
+  IF units > 1000 THEN
+    RAISE EXCEPTION '% must be at most 1000 characters: %', name, units USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+END
+$$;
+
+-- Publishes one record and answers its id; the offset comes with the commit. The payload is text (JSON too); null makes
+-- a tombstone, which needs a key. Joins the caller's transaction. Readers find it within a second: it sends no NOTIFY,
+-- which would take a lock of the whole cluster until the commit. Without a key any partition will do.
+CREATE OR REPLACE FUNCTION trunkline.publish(
+  topic text,
+  key text,
+  payload text,
+  headers jsonb DEFAULT NULL,
+  type text DEFAULT NULL,
+  content_type text DEFAULT 'text/plain',
+  source_at timestamptz DEFAULT NULL
+) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE
+  target trunkline.topic;
+  body bytea := convert_to(publish.payload, 'UTF8');
+  own_xid xid8;
+  record_id bigint;
+BEGIN
+  SELECT * INTO target FROM trunkline.topic t WHERE t.name = publish.topic AND t.deleted_at IS NULL;
+  IF target.id IS NULL THEN
+    RAISE EXCEPTION 'topic "%" does not exist', publish.topic USING ERRCODE = 'undefined_object';
+  END IF;
+  IF publish.key IS NULL AND body IS NULL THEN
+    RAISE EXCEPTION 'key of a tombstone must not be null' USING ERRCODE = 'null_value_not_allowed';
+  END IF;
+  IF publish.key IS NULL AND target.compaction_lag IS NOT NULL THEN
+    RAISE EXCEPTION 'message must have a key, topic "%" is compacted', publish.topic
+      USING ERRCODE = 'null_value_not_allowed';
+  END IF;
+  IF octet_length(body) > target.max_payload_bytes THEN
+    RAISE EXCEPTION 'payload of % bytes is over the limit of topic "%": % bytes',
+      octet_length(body), publish.topic, target.max_payload_bytes USING ERRCODE = 'program_limit_exceeded';
+  END IF;
+  PERFORM trunkline.check_length('key', publish.key);
+  PERFORM trunkline.check_length('type', publish.type);
+  PERFORM trunkline.check_length('content_type', publish.content_type);
+  IF publish.headers IS NOT NULL AND jsonb_typeof(publish.headers) <> 'object' THEN
+    RAISE EXCEPTION 'headers must be a JSON object: %', publish.headers USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF publish.source_at NOT BETWEEN '0001-01-01T00:00:00Z' AND '9999-12-31T00:00:00Z' THEN
+    RAISE EXCEPTION 'source_at must be between the years 1 and 9999: %', publish.source_at
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+
+  -- The xid before the id: the sequencing relies on it, see SequenceStore.
+  own_xid := pg_current_xact_id();
+  INSERT INTO trunkline.record (
+    xid, topic_id, partition, id, source_at, key, type, content_type, headers, payload)
+  VALUES (
+    own_xid,
+    target.id,
+    coalesce(
+      trunkline.partition_of(publish.key, target.partitions),
+      floor(random() * target.partitions)::integer),
+    nextval(target.id_sequence),
+    coalesce(publish.source_at, now()),
+    publish.key,
+    publish.type,
+    CASE WHEN body IS NULL THEN nullif(publish.content_type, 'text/plain') ELSE publish.content_type END,
+    nullif(publish.headers, '{}'),
+    body)
+  RETURNING id INTO record_id;
+  RETURN record_id;
+END
+$$;
+
+-- Reads records of a partition in the order of their offsets, from one on; payloads as a person can read them. What was
+-- committed a moment ago has its offset as soon as a process looks: one with a reader at once, others within seconds.
+-- Fewer than asked for at the end of the log, and where compaction has removed some.
+CREATE OR REPLACE FUNCTION trunkline.records(
+  topic text,
+  partition integer,
+  from_offset bigint DEFAULT NULL,
+  max_records integer DEFAULT 100
+) RETURNS TABLE (
+  "offset" bigint,
+  appended_at timestamptz,
+  source_at timestamptz,
+  key text,
+  type text,
+  payload text,
+  headers jsonb
+)
+LANGUAGE plpgsql STABLE
+-- Offset by offset, whatever the statistics say: a page costs the same wherever it is in the log.
+SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off SET enable_bitmapscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+  target trunkline.topic;
+  log_start bigint;
+  log_end bigint;
+  first_offset bigint;
+BEGIN
+  SELECT * INTO target FROM trunkline.topic t WHERE t.name = records.topic AND t.deleted_at IS NULL;
+  IF target.id IS NULL THEN
+    RAISE EXCEPTION 'topic "%" does not exist', records.topic USING ERRCODE = 'undefined_object';
+  END IF;
+  IF records.max_records IS NULL OR records.max_records NOT BETWEEN 1 AND 10000 THEN
+    RAISE EXCEPTION 'max_records must be between 1 and 10000: %', records.max_records
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  SELECT p.log_start, coalesce((
+    SELECT s.base_offset + cardinality(s.ids)
+    FROM trunkline.segment s
+    WHERE s.topic_id = target.id AND s.partition = p.partition
+    ORDER BY s.base_offset DESC
+    LIMIT 1), p.log_start)
+  INTO log_start, log_end
+  FROM trunkline.topic_partition p
+  WHERE p.topic_id = target.id AND p.partition = records.partition;
+  IF log_start IS NULL THEN
+    RAISE EXCEPTION 'partition must be between 0 and %: %', target.partitions - 1, records.partition
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  first_offset := coalesce(records.from_offset, log_start);
+  IF first_offset NOT BETWEEN log_start AND log_end THEN
+    RAISE EXCEPTION 'offset % is out of range: partition % of topic "%" has the offsets from % up to, not including, %',
+      first_offset, records.partition, records.topic, log_start, log_end USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+
+  RETURN QUERY
+  SELECT
+    at.record_offset, at.appended_at, r.source_at, r.key, r.type, trunkline.readable(r.payload), r.headers
+  FROM (
+    SELECT s.base_offset + u.position - 1 AS record_offset, s.appended_at, u.id
+    FROM trunkline.segment s
+    CROSS JOIN LATERAL unnest(s.ids) WITH ORDINALITY AS u(id, position)
+    WHERE s.topic_id = target.id
+      AND s.partition = records.partition
+      AND s.base_offset >= coalesce((
+        SELECT holder.base_offset
+        FROM trunkline.segment holder
+        WHERE holder.topic_id = target.id
+          AND holder.partition = records.partition
+          AND holder.base_offset <= first_offset
+        ORDER BY holder.base_offset DESC
+        LIMIT 1), 0)
+      AND s.base_offset + u.position - 1 >= first_offset
+    ORDER BY s.base_offset, u.position
+  ) at
+  JOIN trunkline.record r ON r.topic_id = target.id AND r.id = at.id
+  ORDER BY at.record_offset
+  LIMIT records.max_records;
+END
+$$;
