@@ -294,3 +294,53 @@ WHERE s.xmin IS NOT NULL OR s.catalog_xmin IS NOT NULL OR (NOT s.active AND s.re
 
 COMMENT ON VIEW trunkline.stalls IS
   'Open transactions (pid), prepared ones and replication slots (name) that hold back vacuum or the retention of a topic, how old they are and what they run. Nothing here delays publishing or reading.';
+
+-- How far each group is behind in each partition: in records, and in time, which is the age of the oldest record that it
+-- has not committed; zero if there is none. Never null. A few steps into indexes for each.
+DROP VIEW IF EXISTS trunkline.group_lag;
+CREATE VIEW trunkline.group_lag AS
+SELECT
+  t.name AS topic,
+  g.name AS "group",
+  g.kind,
+  p.partition,
+  at.committed,
+  log.log_end,
+  greatest(log.log_end - at.committed, 0) AS lag,
+  CASE
+    WHEN at.committed < log.log_end THEN greatest(clock_timestamp() - coalesce((
+      SELECT s.appended_at
+      FROM trunkline.segment s
+      WHERE s.topic_id = g.topic_id AND s.partition = p.partition AND s.base_offset <= at.committed
+      ORDER BY s.base_offset DESC
+      LIMIT 1), clock_timestamp()), interval '0')
+    ELSE interval '0'
+  END AS lag_time,
+  coalesce(gp.epoch, 0) AS epoch,
+  m.id AS member_id,
+  m.host AS member_host,
+  m.pid AS member_pid,
+  m.instance_id AS member_instance
+FROM trunkline.consumer_group g
+JOIN trunkline.topic t ON t.id = g.topic_id AND t.deleted_at IS NULL
+JOIN trunkline.topic_partition p ON p.topic_id = g.topic_id
+CROSS JOIN LATERAL (
+  SELECT coalesce((
+    SELECT s.base_offset + cardinality(s.ids)
+    FROM trunkline.segment s
+    WHERE s.topic_id = g.topic_id AND s.partition = p.partition
+    ORDER BY s.base_offset DESC
+    LIMIT 1), p.log_start) AS log_end) log
+CROSS JOIN LATERAL (
+  -- Records that were dropped are no lag any more; a partition without a commit is new to the group.
+  SELECT greatest(p.log_start, coalesce((
+    SELECT c.committed
+    FROM trunkline.group_commit c
+    WHERE c.group_id = g.id AND c.partition = p.partition
+    ORDER BY c.id DESC
+    LIMIT 1), p.log_start)) AS committed) at
+LEFT JOIN trunkline.group_partition gp ON gp.group_id = g.id AND gp.partition = p.partition
+LEFT JOIN trunkline.group_member m ON m.id = gp.member_id;
+
+COMMENT ON VIEW trunkline.group_lag IS
+  'One row per group and partition: its position, its lag in records and in time, and which member has the partition.';

@@ -228,6 +228,10 @@ BEGIN
       octet_length(body), publish.topic, target.max_payload_bytes USING ERRCODE = 'program_limit_exceeded';
   END IF;
   PERFORM trunkline.check_length('key', publish.key);
+  IF octet_length(convert_to(publish.key, 'UTF8')) > 2000 THEN
+    RAISE EXCEPTION 'key must be at most 2000 bytes in UTF-8: %', octet_length(convert_to(publish.key, 'UTF8'))
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
   PERFORM trunkline.check_length('type', publish.type);
   PERFORM trunkline.check_length('content_type', publish.content_type);
   IF publish.headers IS NOT NULL AND jsonb_typeof(publish.headers) <> 'object' THEN

@@ -193,9 +193,6 @@ RETURNS TABLE (group_name text, partition integer, from_offset bigint, to_offset
 LANGUAGE plpgsql STABLE AS $$
 #variable_conflict use_column
 BEGIN
-  IF to_regclass('trunkline.consumer_group') IS NULL THEN
-    RETURN;
-  END IF;
   RETURN QUERY
   SELECT g.name, e.partition, need.first_offset, e.log_end
   FROM trunkline.consumer_group g

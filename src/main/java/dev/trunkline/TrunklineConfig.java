@@ -14,9 +14,11 @@ import java.time.Duration;
  * @param migrationMode what is done about the schema, default {@link MigrationMode#MIGRATE}
  * @param queues what the queues of this process share
  * @param listener who is told of what an operator should hear of, default nobody
+ * @param upkeep whether this process takes part in making and dropping the tables of topics, in
+ *     their retention and compaction, default yes; some process has to
  */
 public record TrunklineConfig(
-    MigrationMode migrationMode, QueuesConfig queues, TrunklineListener listener) {
+    MigrationMode migrationMode, QueuesConfig queues, TrunklineListener listener, boolean upkeep) {
 
   /** Checks that nothing is missing. */
   public TrunklineConfig {
@@ -33,28 +35,30 @@ public record TrunklineConfig(
         mode == NotifyMode.ALL,
         mode != NotifyMode.OFF,
         queues.pollInterval(),
-        listener);
+        listener,
+        upkeep);
   }
 
   /** Migrates, notifies, looks once a second, dead after 6 s of silence. */
   public static TrunklineConfig defaults() {
     return new TrunklineConfig(
-        MigrationMode.MIGRATE, QueuesConfig.defaults(), TrunklineListener.NONE);
+        MigrationMode.MIGRATE, QueuesConfig.defaults(), TrunklineListener.NONE, true);
   }
 
   /** This configuration with another migration mode. */
   public TrunklineConfig withMigrationMode(MigrationMode migrationMode) {
-    return new TrunklineConfig(migrationMode, queues, listener);
+    return new TrunklineConfig(migrationMode, queues, listener, upkeep);
   }
 
   /** This configuration with another use of NOTIFY. */
   public TrunklineConfig withNotifyMode(NotifyMode notifyMode) {
-    return new TrunklineConfig(migrationMode, queues.withNotifyMode(notifyMode), listener);
+    return new TrunklineConfig(migrationMode, queues.withNotifyMode(notifyMode), listener, upkeep);
   }
 
   /** This configuration with another poll interval; see {@link QueuesConfig#pollInterval}. */
   public TrunklineConfig withPollInterval(Duration pollInterval) {
-    return new TrunklineConfig(migrationMode, queues.withPollInterval(pollInterval), listener);
+    return new TrunklineConfig(
+        migrationMode, queues.withPollInterval(pollInterval), listener, upkeep);
   }
 
   /**
@@ -62,11 +66,16 @@ public record TrunklineConfig(
    */
   public TrunklineConfig withHeartbeatTimeout(Duration heartbeatTimeout) {
     return new TrunklineConfig(
-        migrationMode, queues.withHeartbeatTimeout(heartbeatTimeout), listener);
+        migrationMode, queues.withHeartbeatTimeout(heartbeatTimeout), listener, upkeep);
+  }
+
+  /** This configuration, with or without a part in the upkeep of topics. */
+  public TrunklineConfig withUpkeep(boolean upkeep) {
+    return new TrunklineConfig(migrationMode, queues, listener, upkeep);
   }
 
   /** This configuration with somebody who is told of events; replaces the one before. */
   public TrunklineConfig withListener(TrunklineListener listener) {
-    return new TrunklineConfig(migrationMode, queues, listener);
+    return new TrunklineConfig(migrationMode, queues, listener, upkeep);
   }
 }

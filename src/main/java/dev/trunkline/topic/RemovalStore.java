@@ -21,6 +21,13 @@ final class RemovalStore {
       SELECT trunkline.drop_topic_storage(:topicId)
       """;
 
+  private static final String GROUPS =
+      """
+      SELECT id
+      FROM trunkline.consumer_group
+      WHERE topic_id = :topicId
+      """;
+
   /** Rows of the topic, so many at a time. Nobody reads them any more. */
   private static final String DELETE_ROWS =
       """
@@ -74,6 +81,10 @@ final class RemovalStore {
         .bind("topicId", topicId)
         .list(row -> row.getBoolean(1))
         .get(0);
+  }
+
+  static List<Integer> groups(Session session, int topicId) {
+    return session.statement(GROUPS).bind("topicId", topicId).list(row -> row.getInt(1));
   }
 
   static long deleteRows(Session session, int topicId) {

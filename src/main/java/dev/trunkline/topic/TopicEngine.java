@@ -45,7 +45,9 @@ final class TopicEngine {
           tails.values().forEach(Tail::published);
           groups.lookAgain();
         });
-    upkeep.start();
+    if (config.upkeep()) {
+      upkeep.start();
+    }
     return this;
   }
 

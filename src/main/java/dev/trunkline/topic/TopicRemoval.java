@@ -56,6 +56,10 @@ final class TopicRemoval {
     if (!database.run(session -> RemovalStore.dropStorage(session, topicId))) {
       return false;
     }
+    for (int groupId : database.run(session -> RemovalStore.groups(session, topicId))) {
+      database.inTransaction(
+          session -> RebalanceStore.lock(session, groupId) && GroupStore.delete(session, groupId));
+    }
     long rows;
     do {
       rows = database.run(session -> RemovalStore.deleteRows(session, topicId));

@@ -12,10 +12,12 @@ import java.time.Duration;
  * @param listens whether this process listens
  * @param pollInterval how often an idle process looks by itself
  * @param listener who is told of what happens
+ * @param upkeep whether this process takes part in the upkeep
  */
 public record TopicsConfig(
     boolean notifies,
     boolean notifiesInCallers,
     boolean listens,
     Duration pollInterval,
-    TrunklineListener listener) {}
+    TrunklineListener listener,
+    boolean upkeep) {}

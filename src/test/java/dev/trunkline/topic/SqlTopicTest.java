@@ -178,6 +178,9 @@ class SqlTopicTest {
         "SELECT trunkline.publish('orders', 'k', repeat('ä', 501))",
         "payload of 1002 bytes is over the limit of topic \"orders\": 1000");
     assertRefused(
+        "SELECT trunkline.publish('orders', repeat('€', 667), 'x')",
+        "key must be at most 2000 bytes in UTF-8: 2001");
+    assertRefused(
         "SELECT trunkline.publish('orders', repeat('😀', 501), 'x')",
         "key must be at most 1000 characters: 1002");
     assertRefused(

@@ -67,9 +67,9 @@ class StallsTest extends UpkeepFixture {
       Awaits.untilAsserted(
           () ->
               assertThat(stalls(its))
-.extracting(row -> row.get(2).toString())
-.allMatch(what -> what.endsWith("retention of topic orders"))
-.hasSize(1));
+                  .extracting(row -> row.get(2).toString())
+                  .allMatch(what -> what.endsWith("retention of topic orders"))
+                  .hasSize(1));
       upkeep.runOnce();
       assertThat(chunks()).as("and so it does").contains("0");
       reader.rollback();

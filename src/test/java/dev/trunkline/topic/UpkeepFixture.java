@@ -1,6 +1,7 @@
 package dev.trunkline.topic;
 
 import dev.trunkline.Trunkline;
+import dev.trunkline.TrunklineConfig;
 import dev.trunkline.event.TrunklineListener;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.message.Message;
@@ -25,7 +26,7 @@ abstract class UpkeepFixture {
 
   @BeforeEach
   void open() {
-    trunkline = Trunkline.open(database.dataSource());
+    trunkline = Trunkline.open(database.dataSource(), TrunklineConfig.defaults().withUpkeep(false));
     upkeep = upkeepOn(database.dataSource(), TrunklineListener.NONE);
   }
 
