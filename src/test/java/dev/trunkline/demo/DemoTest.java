@@ -121,7 +121,8 @@ class DemoTest {
     CommandLineRun run = new CommandLineRun();
     CompletableFuture<Integer> status =
         CompletableFuture.supplyAsync(
-            () -> run.run("", arguments("--rate", "50", "--seconds", "7")));
+            // Long enough to take orders before, while and after, on a busy machine, too.
+            () -> run.run("", arguments("--rate", "50", "--seconds", "20")));
     Awaits.until(() -> run.out().contains("running") && effects() > 0);
 
     allowConnections(false);
