@@ -4,6 +4,7 @@ import static java.util.Objects.requireNonNull;
 
 import java.time.Duration;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * How one member of a group works; other members may differ. Immutable and thread-safe.
@@ -20,6 +21,9 @@ import java.util.Optional;
  *     whatever its size
  * @param maxPollInterval how long a member that pulls keeps partitions that others wait for without
  *     polling: positive, default 5 min
+ * @param nonRetryable exception types, with their subtypes, after which a record is given up at
+ *     once, whatever the retry policy says; default none. Without effect where the group's failure
+ *     policy is {@link FailurePolicy#BLOCK}, which gives nothing up
  * @param virtualThreads whether handlers run on virtual threads if the virtual machine has them (21
  *     and later), default no
  * @param shutdownTimeout how long {@link Subscription#close()} waits for running handlers: zero or
@@ -31,6 +35,7 @@ public record MemberConfig(
     int pageRecords,
     long pageBytes,
     Duration maxPollInterval,
+    Set<Class<? extends Throwable>> nonRetryable,
     boolean virtualThreads,
     Duration shutdownTimeout) {
 
@@ -87,6 +92,7 @@ public record MemberConfig(
       throw new IllegalArgumentException(
           "shutdownTimeout must not be negative: " + shutdownTimeout);
     }
+    nonRetryable = Set.copyOf(nonRetryable);
   }
 
   /** A member that takes what it is given, up to ten partitions at a time. */
@@ -97,6 +103,7 @@ public record MemberConfig(
         DEFAULT_PAGE_RECORDS,
         DEFAULT_PAGE_BYTES,
         DEFAULT_MAX_POLL_INTERVAL,
+        Set.of(),
         false,
         DEFAULT_SHUTDOWN_TIMEOUT);
   }
@@ -109,6 +116,7 @@ public record MemberConfig(
         pageRecords,
         pageBytes,
         maxPollInterval,
+        nonRetryable,
         virtualThreads,
         shutdownTimeout);
   }
@@ -121,6 +129,7 @@ public record MemberConfig(
         pageRecords,
         pageBytes,
         maxPollInterval,
+        nonRetryable,
         virtualThreads,
         shutdownTimeout);
   }
@@ -133,6 +142,7 @@ public record MemberConfig(
         pageRecords,
         pageBytes,
         maxPollInterval,
+        nonRetryable,
         virtualThreads,
         shutdownTimeout);
   }
@@ -145,6 +155,7 @@ public record MemberConfig(
         pageRecords,
         pageBytes,
         maxPollInterval,
+        nonRetryable,
         virtualThreads,
         shutdownTimeout);
   }
@@ -157,6 +168,20 @@ public record MemberConfig(
         pageRecords,
         pageBytes,
         maxPollInterval,
+        nonRetryable,
+        virtualThreads,
+        shutdownTimeout);
+  }
+
+  /** This configuration with other exception types that are not tried again. */
+  public MemberConfig withNonRetryable(Set<Class<? extends Throwable>> nonRetryable) {
+    return new MemberConfig(
+        instanceId,
+        concurrency,
+        pageRecords,
+        pageBytes,
+        maxPollInterval,
+        nonRetryable,
         virtualThreads,
         shutdownTimeout);
   }
@@ -169,6 +194,7 @@ public record MemberConfig(
         pageRecords,
         pageBytes,
         maxPollInterval,
+        nonRetryable,
         virtualThreads,
         shutdownTimeout);
   }
@@ -181,8 +207,13 @@ public record MemberConfig(
         pageRecords,
         pageBytes,
         maxPollInterval,
+        nonRetryable,
         virtualThreads,
         shutdownTimeout);
+  }
+
+  boolean isNonRetryable(Throwable error) {
+    return nonRetryable.stream().anyMatch(type -> type.isInstance(error));
   }
 
   /** How many workers a member of a topic with so many partitions has. */

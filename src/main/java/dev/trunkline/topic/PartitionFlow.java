@@ -6,6 +6,7 @@ import dev.trunkline.error.PayloadUnreadableException;
 import dev.trunkline.internal.loop.IdleBackoff;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
@@ -265,18 +266,15 @@ final class PartitionFlow {
     if (attempts == FailureDesk.NOT_MINE) {
       return lost();
     }
-    FailurePolicy policy = feed.group().agreed().failurePolicy();
-    boolean hopeless = failure instanceof PayloadUnreadableException;
-    if (policy != FailurePolicy.BLOCK
-        && (hopeless || feed.group().agreed().retryPolicy().isExhaustedBy(attempts))) {
+    Optional<DeathReason> death = deathAfter(attempts, failure);
+    if (death.isPresent()) {
       LOG.warn(
           "{}: {} is given up after {} attempts: {}",
           feed.group().title(),
           first,
           attempts,
           error.stack());
-      DeathReason reason = hopeless ? DeathReason.UNREADABLE : DeathReason.DELIVERY_LIMIT;
-      return buried(() -> failures.bury(first, reason, error, position, redelivery), position);
+      return buried(() -> failures.bury(first, death.get(), error, position, redelivery), position);
     }
     Duration delay =
         feed.group()
@@ -293,6 +291,21 @@ final class PartitionFlow {
         error.message());
     dueNanos = System.nanoTime() + delay.toNanos();
     return false;
+  }
+
+  private Optional<DeathReason> deathAfter(int attempts, Throwable failure) {
+    if (feed.group().agreed().failurePolicy() == FailurePolicy.BLOCK) {
+      return Optional.empty();
+    }
+    if (failure instanceof PayloadUnreadableException) {
+      return Optional.of(DeathReason.UNREADABLE);
+    }
+    if (feed.config().isNonRetryable(failure)) {
+      return Optional.of(DeathReason.NON_RETRYABLE);
+    }
+    return feed.group().agreed().retryPolicy().isExhaustedBy(attempts)
+        ? Optional.of(DeathReason.DELIVERY_LIMIT)
+        : Optional.empty();
   }
 
   private boolean buried(Supplier<FailureDesk.Settled> burial, long position) {

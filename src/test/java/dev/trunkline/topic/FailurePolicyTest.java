@@ -93,6 +93,26 @@ class FailurePolicyTest extends GroupsFixture {
   }
 
   @Test
+  void what_is_not_to_be_tried_again_is_dead_at_the_first_failure() {
+    poison.add("0");
+    publish(100);
+    GroupConfig config = policy(FailurePolicy.SKIP);
+    Set<Class<? extends Throwable>> hopeless = Set.of(RuntimeException.class);
+    try (Subscription subscription =
+        topic.subscribe(
+            "billing",
+            config.withMember(config.member().withNonRetryable(hopeless)),
+            this::handle)) {
+      Awaits.until(() -> committed("billing") == 100);
+      assertThat(subscription.failure()).isEmpty();
+    }
+    assertThat(attempts).hasValue(1);
+    assertThat(onlyLetter().reason()).isEqualTo(DeathReason.NON_RETRYABLE);
+    assertThat(onlyLetter().attempts()).isEqualTo(1);
+    assertThat(countHandled()).isEqualTo(99);
+  }
+
+  @Test
   void a_tombstone_can_be_a_dead_letter_and_come_back_as_one() {
     topic.publish(Message.tombstone("gone"));
     List<TopicRecord> seen = new CopyOnWriteArrayList<>();
