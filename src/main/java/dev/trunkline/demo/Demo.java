@@ -88,11 +88,9 @@ final class Demo {
       int run = begin(database, endpoint.map(OrderEndpoint::url));
       Intake intake =
           new Intake(
-              new OrderService(database.dataSource(), services.inOrder(), run),
-              stop,
-              display::note);
+              new OrderService(database.dataSource(), services.topic(), run), stop, display::note);
       Sources sources = new Sources(intake, stop, endpoint);
-      LiveTable table = new LiveTable(services.queues(), intake);
+      LiveTable table = new LiveTable(services, database.dataSource(), intake);
       services.start(database.dataSource(), options.mail(), run);
       options.sources().file().ifPresent(name -> sources.read(name, lines, display::note));
       sources.generate(options.sources().generated(), run);

@@ -24,7 +24,7 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     usageHelpWidth = 100,
     description = {
-      "An order service sends each order to five services, through queues in one PostgreSQL.",
+      "An order service publishes each order to five services, by a topic in one PostgreSQL.",
       "Without options: an embedded PostgreSQL, and generated orders."
     },
     footer = {
@@ -72,8 +72,8 @@ final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--drain-seconds",
       paramLabel = "N",
-      defaultValue = "10",
-      description = "then wait so long for the services to handle what is left (default: 10)")
+      defaultValue = "15",
+      description = "then wait so long for the services to handle what is left (default: 15)")
   private double drainSeconds;
 
   @Option(
@@ -106,8 +106,11 @@ final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--email-concurrency",
       paramLabel = "N",
-      defaultValue = "40",
-      description = "mails at the same time (default: 40)")
+      defaultValue = "" + Services.PARTITIONS,
+      description =
+          "mails at the same time, shared by the instances of the email service (default: "
+              + Services.PARTITIONS
+              + ", one per partition)")
   private int emailConcurrency;
 
   @Option(names = "--help", usageHelp = true, description = "show this help")
@@ -160,8 +163,8 @@ final class DemoCommand implements Callable<Integer> {
     check(emailSeconds >= 0 && emailSeconds <= 3600, "--email-seconds must be between 0 and 3600");
     check(drainSeconds >= 0 && drainSeconds <= 3600, "--drain-seconds must be between 0 and 3600");
     check(
-        emailConcurrency >= 1 && emailConcurrency <= 1000,
-        "--email-concurrency must be between 1 and 1000");
+        emailConcurrency >= 1 && emailConcurrency <= Services.PARTITIONS,
+        "--email-concurrency must be between 1 and " + Services.PARTITIONS);
     return new DemoOptions(
         server(),
         new DemoOptions.Sources(

@@ -20,7 +20,7 @@ import org.postgresql.Driver;
  * services and Trunkline. Thread-safe.
  */
 final class DemoDatabase implements AutoCloseable {
-  private static final int POOL_SIZE = 16;
+  private static final int POOL_SIZE = 20;
   private static final Duration CONNECTION_TIMEOUT = Duration.ofSeconds(5);
 
   private final @Nullable DemoServer embedded;

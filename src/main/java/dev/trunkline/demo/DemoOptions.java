@@ -2,9 +2,11 @@ package dev.trunkline.demo;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 
 /**
  * What the command line asked for.
@@ -61,9 +63,17 @@ record DemoOptions(Server server, Sources sources, Mail mail, End end) {
    * The email service.
    *
    * @param time that one mail takes
-   * @param concurrency mails at the same time
+   * @param concurrency mails at the same time, by all its instances together
    */
   record Mail(Duration time, int concurrency) {
+    /** Shares an amount out evenly; whoever would have none is left out. */
+    static List<Integer> shares(int amount, int among) {
+      return IntStream.range(0, among)
+          .mapToObj(each -> (amount + among - 1 - each) / among)
+          .filter(share -> share > 0)
+          .toList();
+    }
+
     /** Mails per second at best. */
     double perSecond() {
       return concurrency / (time.toNanos() / 1e9);

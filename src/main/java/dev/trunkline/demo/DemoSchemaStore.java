@@ -18,9 +18,9 @@ final class DemoSchemaStore {
       """;
 
   /**
-   * effects says what was done, once per time it was done; incidents what a handler did instead. No
-   * foreign keys: an effect without its order must be seen, not refused. The unique index makes
-   * payment idempotent, and only payment: the others show what at-least-once means.
+   * deliveries says what a service was given, effects what it has done, failures what it did
+   * instead; a row for each time. No foreign keys and nothing unique: an effect without its order,
+   * or one too many, must be seen, not refused.
    */
   private static final String CREATE =
       """
@@ -45,34 +45,39 @@ final class DemoSchemaStore {
         placed_at timestamptz NOT NULL DEFAULT now()
       );
 
+      CREATE TABLE IF NOT EXISTS trunkline_demo.deliveries (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        service text NOT NULL,
+        order_id text NOT NULL,
+        run_id integer NOT NULL,
+        delivered_at timestamptz NOT NULL DEFAULT clock_timestamp()
+      );
+
+      CREATE INDEX IF NOT EXISTS deliveries_order_idx
+        ON trunkline_demo.deliveries (order_id, service);
+
       CREATE TABLE IF NOT EXISTS trunkline_demo.effects (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         service text NOT NULL,
         order_id text NOT NULL,
-        message_id bigint NOT NULL,
         attempt integer NOT NULL,
         run_id integer NOT NULL,
         handled_at timestamptz NOT NULL DEFAULT clock_timestamp()
       );
 
-      CREATE UNIQUE INDEX IF NOT EXISTS effects_payment_once_idx
-        ON trunkline_demo.effects (order_id) WHERE service = 'payment';
       CREATE INDEX IF NOT EXISTS effects_order_idx ON trunkline_demo.effects (order_id, service);
 
-      CREATE TABLE IF NOT EXISTS trunkline_demo.incidents (
+      CREATE TABLE IF NOT EXISTS trunkline_demo.failures (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        kind text NOT NULL,
         service text NOT NULL,
         order_id text NOT NULL,
-        message_id bigint NOT NULL,
         attempt integer NOT NULL,
         run_id integer NOT NULL,
-        detail text NOT NULL,
-        happened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-        CONSTRAINT incidents_kind_is_known CHECK (kind IN ('FAILED', 'REPEATED', 'REJECTED'))
+        reason text NOT NULL,
+        failed_at timestamptz NOT NULL DEFAULT clock_timestamp()
       );
 
-      CREATE INDEX IF NOT EXISTS incidents_order_idx ON trunkline_demo.incidents (order_id, service);
+      CREATE INDEX IF NOT EXISTS failures_order_idx ON trunkline_demo.failures (order_id, service);
       """;
 
   /** Makes what is missing. */

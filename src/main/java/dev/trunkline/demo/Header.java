@@ -26,8 +26,8 @@ record Header(
         "Trunkline demo, run %d: an order service and five services on one PostgreSQL"
             .formatted(run));
     lines.add("server    " + database.description());
-    lines.add("look      " + database.psql() + " -c 'TABLE trunkline.queues'");
-    lines.add("          (and trunkline.messages, trunkline.dead_letters, trunkline_demo.effects)");
+    lines.add("look      " + database.psql() + " -c 'TABLE trunkline.group_lag'");
+    lines.add("          (and trunkline.topics, trunkline.dead_letters, trunkline_demo.effects)");
     options
         .sources()
         .file()
@@ -47,13 +47,17 @@ record Header(
           lines.add("          curl -d '" + OrderFormat.EXAMPLE + "' \\");
           lines.add("            " + url);
         });
-    lines.add("services  payment (idempotent by a unique key), inventory, email, warehouse,");
-    lines.add("          analytics");
     lines.add(
-        "email     %s s per mail, %d at a time: keeps up with %s"
+        "services  groups on the topic %s of %d partitions:"
+            .formatted(Services.TOPIC, Services.PARTITIONS));
+    lines.add("          payment (its effect and the group's offset are one transaction),");
+    lines.add("          inventory, email, warehouse, analytics");
+    lines.add(
+        "email     %s s per mail, %d at a time by %d instances: keeps up with %s"
             .formatted(
                 number(options.mail().time().toMillis() / 1000.0),
                 options.mail().concurrency(),
+                Math.min(options.mail().concurrency(), Services.EMAIL_INSTANCES),
                 keepsUpWith(options.mail().perSecond())));
     lines.add(
         "trouble   payment rejects an amount of 0 or less, to the dead letters (1 in %d)"

@@ -1,55 +1,73 @@
 package dev.trunkline.demo;
 
+import dev.trunkline.demo.GroupStatsStore.GroupStats;
 import dev.trunkline.error.DatabaseException;
-import dev.trunkline.queue.Queue;
-import dev.trunkline.queue.QueueStats;
+import java.sql.Connection;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import javax.sql.DataSource;
 
-/** The table of the queues while the demo runs. Not thread-safe. */
+/** The table of the groups while the demo runs. Not thread-safe. */
 final class LiveTable {
   private static final String TITLES =
-      "%-10s %9s %9s %10s %10s %7s %10s"
-          .formatted("queue", "sent", "ready", "in flight", "scheduled", "dead", "handled/s");
+      "%-10s %9s %8s %8s %8s %6s %5s %10s"
+          .formatted(
+              "group", "published", "behind", "oldest", "retrying", "parked", "dead", "handled/s");
 
-  private final Map<Service, Queue> queues;
+  private final Services services;
+  private final DataSource dataSource;
   private final Intake intake;
   private final long start = System.nanoTime();
   private final Map<Service, Throughput> handled = new EnumMap<>(Service.class);
   private final Throughput placed = new Throughput();
-  private Map<Service, QueueStats> last = Map.of();
+  private Map<Service, GroupStats> last = Map.of();
   private String trouble = "";
 
-  LiveTable(Map<Service, Queue> queues, Intake intake) {
-    this.queues = new EnumMap<>(queues);
+  LiveTable(Services services, DataSource dataSource, Intake intake) {
+    this.services = services;
+    this.dataSource = dataSource;
     this.intake = intake;
   }
 
-  /** Reads the queues; while the database is away, what was read last stays. */
+  /** Reads the groups; while the database is away, what was read last stays. */
   void look() {
-    Map<Service, QueueStats> read = new EnumMap<>(Service.class);
     try {
-      queues.forEach((service, queue) -> read.put(service, queue.stats()));
-      last = read;
+      services.sequence();
+      last = read();
       trouble = "";
       long now = System.nanoTime();
       placed.read(now, intake.accepted());
-      read.forEach((service, stats) -> handled(service).read(now, stats.acked()));
-    } catch (DatabaseException e) {
+      last.forEach((service, stats) -> handled(service).read(now, stats.passed()));
+    } catch (SQLException | DatabaseException e) {
       trouble = "the database does not answer: " + OneLine.of(e);
     }
   }
 
-  /** Whether nothing waits in any queue, as far as is known. */
+  private Map<Service, GroupStats> read() throws SQLException {
+    try (Connection connection = dataSource.getConnection()) {
+      connection.setAutoCommit(true);
+      Map<String, GroupStats> groups = GroupStatsStore.read(connection, Services.TOPIC);
+      Map<Service, GroupStats> read = new EnumMap<>(Service.class);
+      for (Service service : Service.values()) {
+        GroupStats stats = groups.get(service.label());
+        if (stats != null) {
+          read.put(service, stats);
+        }
+      }
+      return read;
+    }
+  }
+
+  /** Whether nothing waits for any service, as far as is known. */
   boolean isAllHandled() {
     return trouble.isEmpty()
-        && !last.isEmpty()
-        && last.values().stream()
-            .allMatch(stats -> stats.ready() + stats.inFlight() + stats.scheduled() == 0);
+        && last.size() == Service.values().length
+        && last.values().stream().allMatch(GroupStats::isDone);
   }
 
   /** The table, with a line above it that says what goes on. */
@@ -67,7 +85,7 @@ final class LiveTable {
             intake.refused()));
     lines.add(TITLES);
     for (Service service : Service.values()) {
-      QueueStats stats = last.get(service);
+      GroupStats stats = last.get(service);
       if (stats != null) {
         lines.add(line(service, stats));
       }
@@ -78,18 +96,18 @@ final class LiveTable {
     return lines;
   }
 
-  private String line(Service service, QueueStats stats) {
+  private String line(Service service, GroupStats stats) {
     return String.format(
         Locale.ROOT,
-        "%-10s %9d %9d %10d %10d %7d %10.1f%s",
+        "%-10s %9d %8d %6.1f s %8d %6d %5d %10.1f",
         service.label(),
-        stats.sent(),
-        stats.ready(),
-        stats.inFlight(),
-        stats.scheduled(),
+        stats.published(),
+        stats.behind(),
+        stats.oldest().toMillis() / 1000.0,
+        stats.retrying(),
+        stats.parked(),
         stats.dead(),
-        handled(service).perSecond(),
-        stats.paused() ? "  paused" : "");
+        handled(service).perSecond());
   }
 
   private Throughput handled(Service service) {

@@ -3,7 +3,7 @@ package dev.trunkline.demo;
 import java.math.BigDecimal;
 
 /**
- * What a customer ordered: a row of the order service, and the payload of its messages.
+ * What a customer ordered: a row of the order service, and the payload of its event.
  *
  * @param id given by whoever sends the order, unique
  * @param customer where the mail goes

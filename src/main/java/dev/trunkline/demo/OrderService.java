@@ -1,28 +1,27 @@
 package dev.trunkline.demo;
 
 import dev.trunkline.message.Message;
-import dev.trunkline.queue.Queue;
+import dev.trunkline.topic.Topic;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.util.List;
 import javax.sql.DataSource;
 
 /**
- * Takes orders: the order's row and one message per service are committed together, or not at all.
- * Thread-safe.
+ * Takes orders: the order's row and one event are committed together, or not at all. Who hears of
+ * it is not its business. Thread-safe.
  *
  * <p>An order is known by its id, so sending it again is harmless: after a crash, or when the
  * answer to a commit was lost.
  */
 final class OrderService {
   private final DataSource dataSource;
-  private final List<Queue> queues;
+  private final Topic topic;
   private final int run;
 
-  /** Takes orders for these queues, in the name of this run. */
-  OrderService(DataSource dataSource, List<Queue> queues, int run) {
+  /** Takes orders and publishes them to this topic, in the name of this run. */
+  OrderService(DataSource dataSource, Topic topic, int run) {
     this.dataSource = dataSource;
-    this.queues = List.copyOf(queues);
+    this.topic = topic;
     this.run = run;
   }
 
@@ -39,10 +38,7 @@ final class OrderService {
         if (!OrderStore.insert(connection, order, run)) {
           return existing(connection, order);
         }
-        Message message = Message.json(order).withKey(order.id()).withType("order.placed");
-        for (Queue queue : queues) {
-          queue.send(connection, message);
-        }
+        topic.publish(connection, Message.json(order).withKey(order.id()).withType("order.placed"));
         connection.commit();
         return Placement.ACCEPTED;
       } catch (SQLException | RuntimeException e) {

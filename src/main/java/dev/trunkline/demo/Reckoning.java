@@ -22,9 +22,9 @@ record Reckoning(Totals totals, List<Row> rows, List<Redelivered> redelivered, L
    * All services together.
    *
    * @param ghostEffects effects of orders that were never committed
-   * @param ghostMessages messages of orders that were never committed
+   * @param ghostEvents events of orders that were never committed
    */
-  record Totals(long orders, long byThisRun, long ghostEffects, long ghostMessages) {}
+  record Totals(long orders, long byThisRun, long ghostEffects, long ghostEvents) {}
 
   /** A service; handled once, handled more often, waiting, dead and lost add up to the orders. */
   record Row(String service, long orders, Handled handled, Waiting waiting, long dead, long lost) {}
@@ -36,20 +36,25 @@ record Reckoning(Totals totals, List<Row> rows, List<Redelivered> redelivered, L
    */
   record Handled(long once, long moreThanOnce, long retried) {}
 
-  /** Orders whose message is still in the queue. */
-  record Waiting(long ready, long inFlight, long scheduled) {
-    long sum() {
-      return ready + inFlight + scheduled;
-    }
-  }
+  /**
+   * Orders whose event the group is not past.
+   *
+   * @param retrying those of them that have failed
+   */
+  record Waiting(long sum, long retrying) {}
 
-  /** Orders that a service was given again because the process that had them was lost. */
-  record Redelivered(String service, long ever, long byThisRun, long recognised) {
+  /**
+   * Orders that a service was given again though it had not failed: the process that had them was
+   * lost.
+   *
+   * @param once those of them that have their effect, and have it once
+   */
+  record Redelivered(String service, long ever, long byThisRun, long once) {
     static final Redelivered NONE = new Redelivered("", 0, 0, 0);
   }
 
   /** Dead letters of one reason. */
-  record Death(String queue, String reason, String error, long letters, String example) {}
+  record Death(String group, String reason, String error, long letters, String example) {}
 
   /** The redeliveries of a service. */
   Redelivered redelivered(String service) {

@@ -3,7 +3,7 @@ package dev.trunkline.demo;
 import java.time.Duration;
 import java.util.Locale;
 
-/** The five services that hear of an order, each by a queue of its own and at its own pace. */
+/** The five services that hear of an order, each as a group of its own and at its own pace. */
 enum Service {
   /** Charges the customer; must not do it twice. */
   PAYMENT(8, Duration.ofMillis(50)),
@@ -12,7 +12,7 @@ enum Service {
   /**
    * Writes to the customer, by a slow mail server: how slow and how many at a time is asked for.
    */
-  EMAIL(40, Duration.ofSeconds(3)),
+  EMAIL(Services.PARTITIONS, Duration.ofSeconds(3)),
   /** Packs the parcel. */
   WAREHOUSE(8, Duration.ofMillis(100)),
   /** Counts. */
@@ -26,22 +26,17 @@ enum Service {
     this.workTime = workTime;
   }
 
-  /** The name in the table and in {@code trunkline_demo.effects}. */
+  /** The name of the group, in the table and in {@code trunkline_demo.effects}. */
   String label() {
     return name().toLowerCase(Locale.ROOT);
   }
 
-  /** The name of the queue; prefixed, since the server may be one with queues of its own. */
-  String queue() {
-    return "demo." + label();
-  }
-
-  /** Messages handled at the same time. */
+  /** Events handled at the same time, each of another partition. */
   int concurrency() {
     return concurrency;
   }
 
-  /** How long one message takes. */
+  /** How long one event takes. */
   Duration workTime() {
     return workTime;
   }

@@ -1,10 +1,7 @@
 package dev.trunkline.demo;
 
 import dev.trunkline.demo.EffectStore.Handling;
-import dev.trunkline.demo.EffectStore.Incident;
-import dev.trunkline.queue.Delivery;
-import dev.trunkline.queue.Handler;
-import dev.trunkline.queue.Outcome;
+import dev.trunkline.topic.TopicRecord;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -14,15 +11,14 @@ import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
 
 /**
- * What a service does with an order: work for a while, then note the effect. Thread-safe.
+ * What a service does with an order: note that it was given it, work for a while, note the effect.
+ * Thread-safe.
  *
- * <p>The effect is committed before the message is acknowledged. A process that dies in between has
- * done it, and the message comes again: that is at-least-once. Payment recognises it by a unique
- * key; the others do it twice.
+ * <p>Payment notes its effect in the transaction of the group's offset: however often it is given
+ * an order, it has charged it once. The others commit theirs before the offset. A process that dies
+ * in between has done it, and the event comes again: that is at-least-once.
  */
-final class ServiceHandler implements Handler {
-  private static final Duration UNTIL_THE_DATABASE_IS_BACK = Duration.ofSeconds(1);
-
+final class ServiceHandler {
   private final Service service;
   private final Duration workTime;
   private final DataSource dataSource;
@@ -32,7 +28,7 @@ final class ServiceHandler implements Handler {
   /**
    * A handler for one service.
    *
-   * @param workTime how long each message takes
+   * @param workTime how long each event takes
    * @param clock tells when that is over
    */
   ServiceHandler(
@@ -48,38 +44,53 @@ final class ServiceHandler implements Handler {
     this.run = run;
   }
 
-  @Override
-  public Outcome handle(Delivery delivery) throws Exception {
-    Order order = delivery.message().json(Order.class);
-    work();
-    Handling handling = new Handling(service, order.id(), delivery, run);
-    try (Connection connection = dataSource.getConnection()) {
-      connection.setAutoCommit(true);
-      return handle(connection, handling, order);
-    } catch (SQLException e) {
-      // Nobody's fault: the message goes back and burns no attempt.
-      return Outcome.release(UNTIL_THE_DATABASE_IS_BACK);
+  Service service() {
+    return service;
+  }
+
+  Duration workTime() {
+    return workTime;
+  }
+
+  /** Handles an event; the effect is committed when this returns. */
+  void handle(TopicRecord event) throws Exception {
+    Handling handling = begin(event);
+    try (Connection connection = connect()) {
+      if (service == Service.WAREHOUSE
+          && Trouble.sticksAtTheWarehouse(handling.orderId(), handling.attempt())) {
+        String reason = "the conveyor is stuck";
+        EffectStore.addFailure(connection, handling, reason);
+        throw new IllegalStateException(reason);
+      }
+      EffectStore.addEffect(connection, handling);
     }
   }
 
-  private Outcome handle(Connection connection, Handling handling, Order order)
-      throws SQLException {
+  /** Handles an event; the effect is committed with the transaction, or undone with it. */
+  void handleIn(TopicRecord event, Connection transaction) throws Exception {
+    Handling handling = begin(event);
+    Order order = event.message().json(Order.class);
     if (service == Service.PAYMENT && !order.costsSomething()) {
-      String reason = "amount must be positive: " + order.amount().toPlainString();
-      EffectStore.addIncident(connection, handling, Incident.REJECTED, reason);
-      return Outcome.deadLetter(reason);
+      throw new RejectedException("amount must be positive: " + order.amount().toPlainString());
     }
-    if (service == Service.WAREHOUSE
-        && Trouble.sticksAtTheWarehouse(order.id(), handling.delivery().attempt())) {
-      String reason = "the conveyor is stuck";
-      EffectStore.addIncident(connection, handling, Incident.FAILED, reason);
-      throw new IllegalStateException(reason);
+    EffectStore.addEffect(transaction, handling);
+  }
+
+  /** Whatever becomes of it, that the service was given the event is on record. */
+  private Handling begin(TopicRecord event) throws Exception {
+    String orderId = event.message().json(Order.class).id();
+    Handling handling;
+    try (Connection connection = connect()) {
+      handling = EffectStore.addDelivery(connection, service, orderId, run);
     }
-    if (!EffectStore.addEffect(connection, handling)) {
-      EffectStore.addIncident(
-          connection, handling, Incident.REPEATED, "recognised by the order's id");
-    }
-    return Outcome.ack();
+    work();
+    return handling;
+  }
+
+  private Connection connect() throws SQLException {
+    Connection connection = dataSource.getConnection();
+    connection.setAutoCommit(true);
+    return connection;
   }
 
   private void work() throws Exception {

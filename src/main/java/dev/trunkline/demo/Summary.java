@@ -30,8 +30,9 @@ record Summary(Reckoning reckoning, long answered, boolean temporary) {
   boolean isGood() {
     return reckoning.lost() == 0
         && missing() == 0
+        && paidTwice() == 0
         && reckoning.totals().ghostEffects() == 0
-        && reckoning.totals().ghostMessages() == 0;
+        && reckoning.totals().ghostEvents() == 0;
   }
 
   /** For people. */
@@ -56,6 +57,14 @@ record Summary(Reckoning reckoning, long answered, boolean temporary) {
     return Math.max(0, answered - reckoning.totals().byThisRun());
   }
 
+  /** Of the service that promises exactly once. */
+  private long paidTwice() {
+    return reckoning.rows().stream()
+        .filter(row -> row.service().equals(Service.PAYMENT.label()))
+        .mapToLong(row -> row.handled().moreThanOnce())
+        .sum();
+  }
+
   private String line(Reckoning.Row row) {
     Reckoning.Redelivered again = reckoning.redelivered(row.service());
     return String.format(
@@ -76,31 +85,29 @@ record Summary(Reckoning reckoning, long answered, boolean temporary) {
     Reckoning.Waiting waiting = row.waiting();
     if (waiting.sum() > 0) {
       lines.add(
-          "%s: waiting: %d (%d ready, %d in flight, %d scheduled); %s"
+          "%s: waiting: %d (%d of them being retried); %s"
               .formatted(
                   row.service(),
                   waiting.sum(),
-                  waiting.ready(),
-                  waiting.inFlight(),
-                  waiting.scheduled(),
+                  waiting.retrying(),
                   temporary ? "gone with this server, --data DIR keeps it" : "for the next run"));
     }
     if (row.handled().moreThanOnce() > 0) {
       lines.add(
-          "%s: handled more than once: %d, done but cut off before the acknowledgement"
+          "%s: handled more than once: %d, done but cut off before the offset"
               .formatted(row.service(), row.handled().moreThanOnce()));
     }
-    long recognised = reckoning.redelivered(row.service()).recognised();
-    if (recognised > 0) {
+    long once = reckoning.redelivered(row.service()).once();
+    if (row.service().equals(Service.PAYMENT.label()) && once > 0) {
       lines.add(
-          "%s: redelivered though done before: %d, not done twice thanks to its unique key"
-              .formatted(row.service(), recognised));
+          "%s: redelivered and done once all the same: %d, effect and offset are one transaction"
+              .formatted(row.service(), once));
     }
   }
 
   private static String line(Reckoning.Death death) {
     return "dead letters of %s: %d %s (%s), order %s for one"
-        .formatted(death.queue(), death.letters(), death.reason(), death.error(), death.example());
+        .formatted(death.group(), death.letters(), death.reason(), death.error(), death.example());
   }
 
   private void addVerdict(List<String> lines) {
@@ -122,10 +129,13 @@ record Summary(Reckoning reckoning, long answered, boolean temporary) {
       lines.add(
           "LOST: %d orders were answered as committed and are not there".formatted(missing()));
     }
-    if (totals.ghostEffects() > 0 || totals.ghostMessages() > 0) {
+    if (paidTwice() > 0) {
+      lines.add("WRONG: payment has charged %d orders more than once".formatted(paidTwice()));
+    }
+    if (totals.ghostEffects() > 0 || totals.ghostEvents() > 0) {
       lines.add(
-          "WRONG: %d effects and %d messages belong to no committed order"
-              .formatted(totals.ghostEffects(), totals.ghostMessages()));
+          "WRONG: %d effects and %d events belong to no committed order"
+              .formatted(totals.ghostEffects(), totals.ghostEvents()));
     }
   }
 }

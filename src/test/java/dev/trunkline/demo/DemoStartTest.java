@@ -23,7 +23,7 @@ class DemoStartTest {
         "--rate NaN | --rate must be over 0",
         "--port 65536 | --port must be between 0 and 65535",
         "--seconds -1 | --seconds must be over 0",
-        "--email-concurrency 0 | --email-concurrency must be between 1 and 1000",
+        "--email-concurrency 0 | --email-concurrency must be between 1 and 96",
         "--user ada | --user and --password go with --url",
         "--url jdbc:postgresql:x --data d | --data is for the embedded PostgreSQL",
         "--url nonsense | the URL must be like jdbc:postgresql://",

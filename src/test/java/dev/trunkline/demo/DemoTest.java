@@ -53,13 +53,13 @@ class DemoTest {
         .containsExactly("warehouse", "61", "61", "0", "0", "0", "0", "" + stuck, "0/0");
     assertThat(stuck).isPositive();
     assertThat(run.out())
-        .contains("dead letters of demo.payment: 1 REJECTED (amount must be positive: -5.00)")
+        .contains("dead letters of payment: 1 NON_RETRYABLE (amount must be positive: -5.00)")
         .contains("Nothing is lost")
         .doesNotContain("\u001b");
   }
 
   @Test
-  void the_same_file_again_is_recognised_and_sends_nothing() {
+  void the_same_file_again_is_recognised_and_publishes_nothing() {
     new CommandLineRun().run(orders(1, 20), arguments("--orders", "-"));
     CommandLineRun again = new CommandLineRun();
 
@@ -72,7 +72,7 @@ class DemoTest {
   }
 
   @Test
-  void what_cannot_be_handled_in_time_stays_in_the_queue_and_is_said_to() {
+  void what_cannot_be_handled_in_time_stays_in_the_topic_and_is_said_to() {
     CommandLineRun run = new CommandLineRun();
 
     String slow = "--orders - --email-seconds 3 --email-concurrency 1";
@@ -85,7 +85,7 @@ class DemoTest {
     assertThat(waiting).isGreaterThanOrEqualTo(3);
     assertThat(Integer.parseInt(email.get(2)) + waiting).isEqualTo(5);
     assertThat(run.out())
-        .contains("email: waiting: %1$d (%1$d ready, 0 in flight, 0 scheduled)".formatted(waiting));
+        .contains("email: waiting: %1$d (0 of them being retried)".formatted(waiting));
   }
 
   @Test
@@ -112,7 +112,7 @@ class DemoTest {
     int status = run.run("", arguments("--orders", "-"));
 
     assertThat(status).isEqualTo(1);
-    assertThat(run.out()).contains("WRONG: 5 effects and 0 messages belong to no committed order");
+    assertThat(run.out()).contains("WRONG: 5 effects and 1 events belong to no committed order");
   }
 
   @Test

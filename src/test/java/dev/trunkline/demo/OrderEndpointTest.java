@@ -39,7 +39,7 @@ class OrderEndpointTest {
     services = Services.open(database.dataSource());
     intake =
         new Intake(
-            new OrderService(database.dataSource(), services.inOrder(), 1),
+            new OrderService(database.dataSource(), services.topic(), 1),
             new StopSignal(),
             notice -> {});
     endpoint = OrderEndpoint.bind(0);
@@ -67,7 +67,7 @@ class OrderEndpointTest {
 
     assertThat(post(OrderFormat.EXAMPLE).statusCode()).isEqualTo(200);
     assertThat(post(OrderFormat.EXAMPLE.replace("ada", "eve")).statusCode()).isEqualTo(409);
-    assertThat(database.number("SELECT count(*) FROM trunkline.messages")).isEqualTo(5);
+    assertThat(database.number("SELECT count(*) FROM trunkline.record")).isEqualTo(1);
   }
 
   @Test

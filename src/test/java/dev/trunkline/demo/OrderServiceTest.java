@@ -3,7 +3,7 @@ package dev.trunkline.demo;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.trunkline.error.QueueNotFoundException;
+import dev.trunkline.error.TopicNotFoundException;
 import dev.trunkline.support.PostgresTest;
 import dev.trunkline.support.TestDatabase;
 import java.math.BigDecimal;
@@ -32,7 +32,7 @@ class OrderServiceTest {
       DemoSchemaStore.create(connection);
     }
     services = Services.open(database.dataSource());
-    orders = new OrderService(database.dataSource(), services.inOrder(), 1);
+    orders = new OrderService(database.dataSource(), services.topic(), 1);
   }
 
   @AfterEach
@@ -41,27 +41,26 @@ class OrderServiceTest {
   }
 
   @Test
-  void an_order_and_its_five_messages_are_committed_together() throws SQLException {
+  void an_order_and_one_event_are_committed_together() throws SQLException {
     assertThat(orders.place(ORDER)).isEqualTo(Placement.ACCEPTED);
 
     assertThat(database.number("SELECT count(*) FROM trunkline_demo.orders")).isEqualTo(1);
-    assertThat(database.texts("SELECT queue FROM trunkline.messages WHERE key = 'A-1' ORDER BY 1"))
-        .containsExactly(
-            "demo.analytics", "demo.email", "demo.inventory", "demo.payment", "demo.warehouse");
+    assertThat(database.texts("SELECT key || ' ' || type FROM trunkline.record"))
+        .containsExactly("A-1 order.placed");
   }
 
   @Test
-  void where_one_message_cannot_be_sent_nothing_is_committed() {
-    services.queues().get(Service.ANALYTICS).delete();
+  void where_the_event_cannot_be_published_nothing_is_committed() {
+    services.topic().delete();
 
-    assertThatThrownBy(() -> orders.place(ORDER)).isInstanceOf(QueueNotFoundException.class);
+    assertThatThrownBy(() -> orders.place(ORDER)).isInstanceOf(TopicNotFoundException.class);
 
     assertThat(database.number("SELECT count(*) FROM trunkline_demo.orders")).isZero();
-    assertThat(database.number("SELECT count(*) FROM trunkline.messages")).isZero();
+    assertThat(database.number("SELECT count(*) FROM trunkline.record")).isZero();
   }
 
   @Test
-  void an_order_sent_again_is_recognised_and_not_sent_twice() throws SQLException {
+  void an_order_sent_again_is_recognised_and_not_published_twice() throws SQLException {
     orders.place(ORDER);
 
     assertThat(orders.place(new Order("A-1", "ada", "book", 1, new BigDecimal("9.5"))))
@@ -69,6 +68,6 @@ class OrderServiceTest {
     assertThat(orders.place(new Order("A-1", "eve", "book", 1, new BigDecimal("9.50"))))
         .isEqualTo(Placement.CONFLICTING);
 
-    assertThat(database.number("SELECT count(*) FROM trunkline.messages")).isEqualTo(5);
+    assertThat(database.number("SELECT count(*) FROM trunkline.record")).isEqualTo(1);
   }
 }
