@@ -104,6 +104,29 @@ class DemoTest {
   }
 
   @Test
+  void an_order_that_was_paid_twice_is_wrong_and_the_status_is_1() {
+    new CommandLineRun().run(orders(1, 3), arguments("--orders", "-"));
+    database.execute(
+        """
+        INSERT INTO trunkline_demo.effects (service, order_id, attempt, run_id)
+        VALUES ('payment', 'T-2', 2, 1)
+        """);
+    CommandLineRun run = new CommandLineRun();
+
+    int status = run.run("", arguments("--orders", "-"));
+
+    assertThat(status).isEqualTo(1);
+    assertThat(run.out()).contains("WRONG: payment has charged 1 orders more than once");
+  }
+
+  @Test
+  void mails_at_a_time_are_shared_out_evenly_among_the_instances() {
+    assertThat(DemoOptions.Mail.shares(96, 3)).containsExactly(32, 32, 32);
+    assertThat(DemoOptions.Mail.shares(40, 3)).containsExactly(14, 13, 13);
+    assertThat(DemoOptions.Mail.shares(1, 3)).containsExactly(1);
+  }
+
+  @Test
   void an_effect_without_a_committed_order_is_wrong_and_the_status_is_1() {
     new CommandLineRun().run(orders(1, 3), arguments("--orders", "-"));
     database.execute("DELETE FROM trunkline_demo.orders WHERE id = 'T-2'");
