@@ -33,6 +33,7 @@ public final class Consumer implements AutoCloseable {
   private static final Duration SETTLE_ON_CLOSE = Duration.ofSeconds(10);
 
   private final String queue;
+  private final int queueId;
   private final ConsumerConfig config;
   private final Handling handling;
   private final Judge judge;
@@ -53,6 +54,7 @@ public final class Consumer implements AutoCloseable {
 
   Consumer(Engine engine, QueueRow row, ConsumerConfig config, Claimer claimer, Handling handling) {
     this.queue = row.name();
+    this.queueId = row.id();
     this.config = config;
     this.handling = handling;
     this.judge = new Judge(queue, config, () -> stopping);
@@ -98,7 +100,7 @@ public final class Consumer implements AutoCloseable {
     if (stopping) {
       return UNTIL_WOKEN;
     }
-    if (expecting) {
+    if (expecting || engine.signals().isExpected(queueId)) {
       expecting = false;
       idle.reset();
     }

@@ -29,7 +29,7 @@ final class Engine {
 
   private final Database database;
   private final ConsumerIdentity consumer;
-  private final Signals signals = new Signals();
+  private final Signals signals = new Signals(System::nanoTime);
   private final DueTime due = new DueTime();
   private final DueTime expiry = new DueTime();
   private final Announcer announcer;

@@ -75,7 +75,7 @@ final class Receiver {
         if (over || engine.isClosed()) {
           return List.of();
         }
-        if (wakeup.await(pause)) {
+        if (wakeup.await(pause) || engine.signals().isExpected(queueId)) {
           idle.reset();
         }
         deliveries = claimInTime(options, end);

@@ -4,6 +4,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 
 /**
  * Who in this process waits for messages of which queue, and where their claims begin. Thread-safe.
@@ -11,10 +14,20 @@ import java.util.concurrent.ConcurrentHashMap;
  * <p>A signal only makes things faster: those who wait also look by themselves.
  */
 final class Signals {
+  /**
+   * Longer than a commit takes, even on a slow disk; who commits later is found by a later look.
+   */
+  private static final long EXPECTED_NANOS = TimeUnit.MILLISECONDS.toNanos(100);
+
+  private final LongSupplier nanoClock;
   private final Map<Integer, Listeners> queues = new ConcurrentHashMap<>();
 
-  /** Those who wait for one queue. */
-  private record Listeners(Lanes lanes, Set<Runnable> waiting) {}
+  /**
+   * Those who wait for one queue.
+   *
+   * @param expectedUntil until when a caller's commit is expected, in nanoseconds of the clock
+   */
+  private record Listeners(Lanes lanes, Set<Runnable> waiting, AtomicLong expectedUntil) {}
 
   /** A queue that somebody waits for, or claims from. */
   record Watched(int queueId, Lanes lanes) {}
@@ -24,6 +37,10 @@ final class Signals {
   interface Subscription extends AutoCloseable {
     @Override
     void close();
+  }
+
+  Signals(LongSupplier nanoClock) {
+    this.nanoClock = nanoClock;
   }
 
   /** The hints of a queue, one for the whole process. */
@@ -49,13 +66,20 @@ final class Signals {
 
   /**
    * Something may become ready any moment: a transaction of the caller's has sent, and will perhaps
-   * commit.
+   * commit. Nobody will say when: those who wait look often for a while.
    */
   void expect(int queueId) {
     Listeners listeners = queues.get(queueId);
     if (listeners != null) {
+      listeners.expectedUntil().set(nanoClock.getAsLong() + EXPECTED_NANOS);
       listeners.waiting().forEach(Runnable::run);
     }
+  }
+
+  /** Whether {@link #expect} was called a moment ago. */
+  boolean isExpected(int queueId) {
+    Listeners listeners = queues.get(queueId);
+    return listeners != null && nanoClock.getAsLong() - listeners.expectedUntil().get() < 0;
   }
 
   /** Nobody knows what was missed: everyone looks. */
@@ -82,6 +106,9 @@ final class Signals {
 
   private Listeners listeners(int queueId) {
     return queues.computeIfAbsent(
-        queueId, id -> new Listeners(new Lanes(), ConcurrentHashMap.newKeySet()));
+        queueId,
+        id ->
+            new Listeners(
+                new Lanes(), ConcurrentHashMap.newKeySet(), new AtomicLong(nanoClock.getAsLong())));
   }
 }

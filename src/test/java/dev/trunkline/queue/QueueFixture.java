@@ -143,7 +143,8 @@ abstract class QueueFixture {
   }
 
   private Wakeups nobody() {
-    return new Wakeups(new Signals(), new Announcer(library(), NotifyMode.OFF), new DueTime());
+    return new Wakeups(
+        new Signals(System::nanoTime), new Announcer(library(), NotifyMode.OFF), new DueTime());
   }
 
   final long count(String table) {
