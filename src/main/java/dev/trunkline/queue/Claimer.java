@@ -1,6 +1,7 @@
 package dev.trunkline.queue;
 
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.loop.DueTime;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;

@@ -3,6 +3,9 @@ package dev.trunkline.queue;
 import dev.trunkline.internal.loop.IdleBackoff;
 import dev.trunkline.internal.loop.Loop;
 import dev.trunkline.internal.loop.Workers;
+import dev.trunkline.internal.work.Prefetched;
+import dev.trunkline.internal.work.Renewals;
+import dev.trunkline.internal.work.SettleBuffer;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -39,8 +42,8 @@ public final class Consumer implements AutoCloseable {
   private final Judge judge;
   private final Engine engine;
   private final Claimer claimer;
-  private final Prefetched prefetched;
-  private final SettleBuffer settleBuffer;
+  private final Prefetched<Delivery> prefetched;
+  private final SettleBuffer<Settlement> settleBuffer;
   private final Renewals renewals;
   private final Workers workers;
   private final Loop fetcher;
@@ -60,9 +63,15 @@ public final class Consumer implements AutoCloseable {
     this.judge = new Judge(queue, config, () -> stopping);
     this.engine = engine;
     this.claimer = claimer;
-    this.prefetched = new Prefetched(config, System::nanoTime);
-    this.settleBuffer = new SettleBuffer(queue, engine.settler());
-    this.renewals = new Renewals(queue, engine.database(), config.maxLeaseTime());
+    this.prefetched =
+        new Prefetched<>(
+            config.concurrency(),
+            config.prefetch(),
+            config.prefetchBytes(),
+            Delivery::bytes,
+            System::nanoTime);
+    this.settleBuffer = new SettleBuffer<>(queue, some -> engine.settler().settle(some).size());
+    this.renewals = new Renewals(queue, engine.settler()::renew, config.maxLeaseTime());
     this.workers = new Workers(queue, config.concurrency(), config.virtualThreads(), this::work);
     this.fetcher = new Loop(queue + "-fetcher", this::fetch);
     this.subscription = engine.signals().subscribe(row.id(), this::wake);
@@ -126,7 +135,7 @@ public final class Consumer implements AutoCloseable {
         .map(Delivery::lease)
         .filter(lease -> !lease.isOver())
         .distinct()
-        .forEach(renewals::add);
+        .forEach(lease -> lease.renewBy(renewals));
     prefetched.add(deliveries);
     return claim.exhausted() ? idle.next() : Duration.ZERO;
   }

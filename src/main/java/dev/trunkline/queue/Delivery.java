@@ -1,8 +1,10 @@
 package dev.trunkline.queue;
 
 import dev.trunkline.error.LeaseLostException;
+import dev.trunkline.internal.work.VisibilityTimeout;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
+import dev.trunkline.message.Outcome;
 import java.sql.Connection;
 import java.time.Duration;
 import java.time.Instant;

@@ -2,6 +2,7 @@ package dev.trunkline.queue;
 
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Notifications;
+import dev.trunkline.internal.loop.DueTime;
 import dev.trunkline.internal.loop.Loop;
 import java.time.Duration;
 import java.util.ArrayList;

@@ -50,7 +50,7 @@ final class Fence {
       if (own != null) {
         Lease apart = lease.apart(own, id);
         delivery.movedTo(apart);
-        lease.renewals().ifPresent(renewals -> renewals.add(apart));
+        lease.renewals().ifPresent(apart::renewBy);
         held.add(delivery);
       }
     }

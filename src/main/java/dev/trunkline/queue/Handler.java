@@ -1,5 +1,7 @@
 package dev.trunkline.queue;
 
+import dev.trunkline.message.Outcome;
+
 /** What a service does with a message. Called concurrently up to the consumer's concurrency. */
 @FunctionalInterface
 public interface Handler {

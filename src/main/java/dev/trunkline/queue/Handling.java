@@ -1,5 +1,6 @@
 package dev.trunkline.queue;
 
+import dev.trunkline.message.Outcome;
 import java.util.List;
 import java.util.Optional;
 

@@ -2,6 +2,7 @@ package dev.trunkline.queue;
 
 import dev.trunkline.inbox.InboxPruning;
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.loop.ProbeBudget;
 import dev.trunkline.internal.loop.Step;
 import java.time.Duration;
 

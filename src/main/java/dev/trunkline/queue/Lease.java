@@ -1,5 +1,6 @@
 package dev.trunkline.queue;
 
+import dev.trunkline.internal.work.Renewals;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
@@ -15,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Whether the lease is still held is for the database to say; {@link #isLost} only remembers
  * what it said last.
  */
-final class Lease {
+final class Lease implements Renewals.Renewable {
   private final long id;
   private final int queueId;
   private final long claimedNanos;
@@ -49,7 +50,8 @@ final class Lease {
     return new Lease(ownId, queueId, hiddenFor, List.of(messageId), claimedNanos, renewedNanos);
   }
 
-  long id() {
+  @Override
+  public long id() {
     return id;
   }
 
@@ -58,7 +60,8 @@ final class Lease {
   }
 
   /** The visibility timeout it was claimed with, or last extended by. */
-  Duration hiddenFor() {
+  @Override
+  public Duration hiddenFor() {
     return hiddenFor;
   }
 
@@ -71,7 +74,8 @@ final class Lease {
     open.removeAll(messageIds);
   }
 
-  void lose() {
+  @Override
+  public void lose() {
     lost = true;
     open.clear();
   }
@@ -81,11 +85,13 @@ final class Lease {
   }
 
   /** Nothing is left to renew or to settle. */
-  boolean isOver() {
+  @Override
+  public boolean isOver() {
     return lost || open.isEmpty();
   }
 
-  void renewed() {
+  @Override
+  public void renewed() {
     renewedNanos = System.nanoTime();
   }
 
@@ -103,15 +109,19 @@ final class Lease {
     return Optional.ofNullable(renewals);
   }
 
-  void renewedBy(Renewals renewals) {
+  /** Has it renewed by these from now on. */
+  void renewBy(Renewals renewals) {
     this.renewals = renewals;
+    renewals.add(this);
   }
 
-  Duration age() {
+  @Override
+  public Duration age() {
     return Duration.ofNanos(System.nanoTime() - claimedNanos);
   }
 
-  Duration sinceRenewed() {
+  @Override
+  public Duration sinceRenewed() {
     return Duration.ofNanos(System.nanoTime() - renewedNanos);
   }
 }

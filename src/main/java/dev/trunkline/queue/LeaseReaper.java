@@ -2,6 +2,8 @@ package dev.trunkline.queue;
 
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.loop.DueTime;
+import dev.trunkline.internal.loop.ProbeBudget;
 import dev.trunkline.internal.loop.Step;
 import java.time.Duration;
 import java.time.Instant;

@@ -1,6 +1,8 @@
 package dev.trunkline.queue;
 
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.loop.DueTime;
+import dev.trunkline.internal.loop.ProbeBudget;
 import dev.trunkline.internal.loop.Step;
 import java.time.Duration;
 import java.util.List;

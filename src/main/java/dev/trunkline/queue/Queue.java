@@ -9,6 +9,7 @@ import dev.trunkline.error.PayloadTooLargeException;
 import dev.trunkline.error.QueueNotFoundException;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
+import dev.trunkline.message.Outcome;
 import java.sql.Connection;
 import java.util.Collection;
 import java.util.List;

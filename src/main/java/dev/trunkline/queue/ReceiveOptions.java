@@ -2,6 +2,7 @@ package dev.trunkline.queue;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.trunkline.internal.work.VisibilityTimeout;
 import java.time.Duration;
 import java.util.Optional;
 

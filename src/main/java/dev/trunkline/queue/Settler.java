@@ -156,7 +156,7 @@ final class Settler {
         throw delivery.leaseLost();
       }
       lease.extended(visibilityTimeout);
-      lease.renewals().ifPresent(renewals -> renewals.add(lease));
+      lease.renewals().ifPresent(lease::renewBy);
       return lease;
     }
     Optional<Long> apart =
@@ -174,8 +174,13 @@ final class Settler {
       throw delivery.leaseLost();
     }
     Lease own = new Lease(apart.get(), lease.queueId(), visibilityTimeout, List.of(id));
-    lease.renewals().ifPresent(renewals -> renewals.add(own));
+    lease.renewals().ifPresent(own::renewBy);
     return own;
+  }
+
+  /** Hides whole leases for longer. Answers those that are still held. */
+  List<Long> renew(long[] leaseIds, long visibilityTimeoutMs) {
+    return database.run(session -> SettleStore.extend(session, leaseIds, visibilityTimeoutMs));
   }
 
   private List<Delivery> ackAll(Map<Lease, Set<Long>> whole, Map<Lease, List<Settlement>> byLease) {

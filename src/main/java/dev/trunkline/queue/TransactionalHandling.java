@@ -5,6 +5,7 @@ import dev.trunkline.error.DatabaseException;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.HandlersConnection;
 import dev.trunkline.internal.db.OwnTransaction;
+import dev.trunkline.message.Outcome;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;

@@ -2,6 +2,7 @@ package dev.trunkline.queue;
 
 import dev.trunkline.deadletter.DeathError;
 import dev.trunkline.deadletter.DeathReason;
+import dev.trunkline.message.Outcome;
 import java.time.Duration;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;

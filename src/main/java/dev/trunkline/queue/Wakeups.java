@@ -1,5 +1,6 @@
 package dev.trunkline.queue;
 
+import dev.trunkline.internal.loop.DueTime;
 import java.util.List;
 
 /**

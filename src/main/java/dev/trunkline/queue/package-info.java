@@ -15,14 +15,16 @@
  * {@link ClaimStore} moves runs from ready into one {@link Lease}, whose id is the fencing token,
  * and answers the payloads. Each message becomes a {@link Delivery}.
  *
- * <p>Handling. Pushed deliveries wait in {@link Prefetched} until one of the {@link
- * dev.trunkline.internal.loop.Workers} calls the {@link Handler}; {@link Renewals} keeps the leases
- * of what waits and of what runs. The {@link Outcome}, or the exception, becomes a {@link Verdict}.
+ * <p>Handling. Pushed deliveries wait in {@link dev.trunkline.internal.work.Prefetched} until one
+ * of the {@link dev.trunkline.internal.loop.Workers} calls the {@link Handler}; {@link
+ * dev.trunkline.internal.work.Renewals} keeps the leases of what waits and of what runs. The {@link
+ * dev.trunkline.message.Outcome}, or the exception, becomes a {@link Verdict}.
  *
- * <p>Settling. {@link SettleBuffer} gathers verdicts for a few milliseconds; {@link Settler}
- * carries them out by {@link SettleStore}: acked messages are deleted, failed ones go to scheduled
- * or to the dead letters, released ones back to ready. What the lease no longer holds is reported.
- * Pulled deliveries skip the buffer: {@link Delivery#ack} returns when it is done.
+ * <p>Settling. {@link dev.trunkline.internal.work.SettleBuffer} gathers verdicts for a few
+ * milliseconds; {@link Settler} carries them out by {@link SettleStore}: acked messages are
+ * deleted, failed ones go to scheduled or to the dead letters, released ones back to ready. What
+ * the lease no longer holds is reported. Pulled deliveries skip the buffer: {@link Delivery#ack}
+ * returns when it is done.
  *
  * <p>At most once. {@link Queue#receiveAndDelete} and {@link AtMostOnceHandling} have the claim
  * delete the messages ({@link AtMostOnceStore}): no lease, nothing to settle, nothing that comes

@@ -2,7 +2,7 @@ package dev.trunkline.benchmark;
 
 import dev.trunkline.Trunkline;
 import dev.trunkline.message.Message;
-import dev.trunkline.queue.Outcome;
+import dev.trunkline.message.Outcome;
 import dev.trunkline.queue.Queue;
 import dev.trunkline.queue.QueueConfig;
 import java.sql.Connection;

@@ -2,10 +2,10 @@ package dev.trunkline.benchmark;
 
 import dev.trunkline.Trunkline;
 import dev.trunkline.message.Message;
+import dev.trunkline.message.Outcome;
 import dev.trunkline.queue.Consumer;
 import dev.trunkline.queue.ConsumerConfig;
 import dev.trunkline.queue.Delivery;
-import dev.trunkline.queue.Outcome;
 import dev.trunkline.queue.Queue;
 import dev.trunkline.queue.ReceiveOptions;
 import java.time.Duration;

@@ -58,7 +58,7 @@ class DeadLettersTest {
   private List<MessageId> die(int count) {
     List<MessageId> ids =
         queue.sendAll(IntStream.range(0, count).mapToObj(i -> Message.text("m" + i)).toList());
-    Consumer consumer = queue.consume(delivery -> dev.trunkline.queue.Outcome.deadLetter("no"));
+    Consumer consumer = queue.consume(delivery -> dev.trunkline.message.Outcome.deadLetter("no"));
     try {
       Awaits.until(() -> queue.stats().dead() == count);
     } finally {
@@ -257,7 +257,7 @@ class DeadLettersTest {
         queue.consume(
             delivery -> {
               handled.add(delivery.message().text());
-              return dev.trunkline.queue.Outcome.ack();
+              return dev.trunkline.message.Outcome.ack();
             });
     try {
       deadLetters.replayAll();

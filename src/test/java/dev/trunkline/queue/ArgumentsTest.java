@@ -5,6 +5,7 @@ import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import dev.trunkline.TrunklineConfig;
 import dev.trunkline.message.Message;
+import dev.trunkline.message.Outcome;
 import dev.trunkline.retry.RetryPolicy;
 import java.time.Duration;
 import java.util.stream.Stream;

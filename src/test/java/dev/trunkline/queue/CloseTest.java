@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.trunkline.Trunkline;
 import dev.trunkline.message.Message;
+import dev.trunkline.message.Outcome;
 import dev.trunkline.support.Awaits;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;

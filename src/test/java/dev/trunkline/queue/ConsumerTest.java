@@ -3,6 +3,7 @@ package dev.trunkline.queue;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.trunkline.message.Message;
+import dev.trunkline.message.Outcome;
 import dev.trunkline.support.Awaits;
 import java.time.Duration;
 import java.util.Collections;

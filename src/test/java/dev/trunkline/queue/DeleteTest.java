@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.trunkline.error.LeaseLostException;
 import dev.trunkline.error.QueueNotFoundException;
 import dev.trunkline.message.Message;
+import dev.trunkline.message.Outcome;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;

@@ -6,6 +6,7 @@ import dev.trunkline.deadletter.DeadLetter;
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.error.LeaseLostException;
 import dev.trunkline.message.Message;
+import dev.trunkline.message.Outcome;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.time.Duration;

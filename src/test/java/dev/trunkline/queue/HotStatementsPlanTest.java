@@ -3,6 +3,7 @@ package dev.trunkline.queue;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.trunkline.deadletter.DeadLetterStore;
+import dev.trunkline.support.Plans;
 import dev.trunkline.support.PostgresTest;
 import dev.trunkline.support.TestDatabase;
 import java.sql.Connection;

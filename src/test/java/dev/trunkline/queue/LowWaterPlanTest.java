@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Notifications;
 import dev.trunkline.message.Message;
+import dev.trunkline.support.Plans;
 import dev.trunkline.support.PostgresTest;
 import dev.trunkline.support.TestDatabase;
 import java.sql.Connection;

@@ -2,6 +2,7 @@ package dev.trunkline.queue;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.trunkline.message.Outcome;
 import java.util.List;
 import java.util.function.Function;
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.trunkline.Trunkline;
 import dev.trunkline.message.Message;
+import dev.trunkline.message.Outcome;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;

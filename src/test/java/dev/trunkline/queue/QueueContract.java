@@ -6,6 +6,7 @@ import dev.trunkline.deadletter.DeadLetter;
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
+import dev.trunkline.message.Outcome;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;

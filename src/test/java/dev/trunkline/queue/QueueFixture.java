@@ -6,6 +6,7 @@ import dev.trunkline.MigrationMode;
 import dev.trunkline.Trunkline;
 import dev.trunkline.TrunklineConfig;
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.loop.DueTime;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
 import dev.trunkline.retry.RetryPolicy;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.trunkline.error.LeaseLostException;
 import dev.trunkline.message.Message;
+import dev.trunkline.message.Outcome;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;

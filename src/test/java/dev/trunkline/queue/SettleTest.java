@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.error.LeaseLostException;
+import dev.trunkline.message.Outcome;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;

@@ -9,6 +9,7 @@ import dev.trunkline.deadletter.DeadLetter;
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
+import dev.trunkline.message.Outcome;
 import dev.trunkline.retry.RetryPolicy;
 import dev.trunkline.support.Awaits;
 import java.sql.Connection;

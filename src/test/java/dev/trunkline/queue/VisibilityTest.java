@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.trunkline.error.LeaseLostException;
+import dev.trunkline.message.Outcome;
 import dev.trunkline.support.Awaits;
 import java.time.Duration;
 import java.time.Instant;

@@ -1,4 +1,4 @@
-package dev.trunkline.queue;
+package dev.trunkline.internal.work;
 
 import dev.trunkline.error.DatabaseException;
 import dev.trunkline.internal.db.SqlStates;
@@ -19,39 +19,58 @@ import org.slf4j.LoggerFactory;
  *
  * <p>While the database cannot be reached it keeps trying, and handlers that finish meanwhile wait
  * when it is full: nothing that was decided is thrown away as long as the process lives.
+ *
+ * @param <S> a delivery and what was decided about it
  */
-final class SettleBuffer implements AutoCloseable {
+public final class SettleBuffer<S> implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(SettleBuffer.class);
   private static final int MAX_BATCH = 1000;
   private static final int MAX_WAITING = 10_000;
   private static final long GATHER_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
   private static final Duration POLL = Duration.ofMillis(200);
 
-  private final String queue;
-  private final Settler settler;
-  private final BlockingQueue<Settlement> waiting = new LinkedBlockingQueue<>(MAX_WAITING);
+  private final String owner;
+  private final Settling<S> settling;
+  private final BlockingQueue<S> waiting = new LinkedBlockingQueue<>(MAX_WAITING);
   private final Loop loop;
 
   /** Added and not settled yet. */
   private final AtomicInteger pending = new AtomicInteger();
 
   /** What is being settled; kept until it has been. Used by the loop's thread only. */
-  private List<Settlement> batch = List.of();
+  private List<S> batch = List.of();
 
   private boolean repeated;
 
-  SettleBuffer(String queue, Settler settler) {
-    this.queue = queue;
-    this.settler = settler;
-    this.loop = new Loop(queue + "-settler", this::settleSome);
+  /** Settles for many at once. */
+  @FunctionalInterface
+  public interface Settling<S> {
+    /**
+     * May be repeated after a failure.
+     *
+     * @return how many were no longer held
+     */
+    int settle(List<S> settlements);
   }
 
-  void start() {
+  /**
+   * Makes it; {@link #start} starts its thread.
+   *
+   * @param owner begins the name of the thread, and the lines in the log
+   */
+  public SettleBuffer(String owner, Settling<S> settling) {
+    this.owner = owner;
+    this.settling = settling;
+    this.loop = new Loop(owner + "-settler", this::settleSome);
+  }
+
+  /** Starts the thread. Called once. */
+  public void start() {
     loop.start();
   }
 
   /** Settles this soon. Waits while too much is waiting already. */
-  void add(Settlement settlement) {
+  public void add(S settlement) {
     boolean interrupted = false;
     pending.incrementAndGet();
     try {
@@ -73,15 +92,15 @@ final class SettleBuffer implements AutoCloseable {
 
   private Duration settleSome() throws InterruptedException {
     if (batch.isEmpty()) {
-      Settlement first = waiting.poll(POLL.toMillis(), TimeUnit.MILLISECONDS);
+      S first = waiting.poll(POLL.toMillis(), TimeUnit.MILLISECONDS);
       if (first == null) {
         return Duration.ZERO;
       }
       batch = gather(first);
     }
-    List<Delivery> lost;
+    int lost;
     try {
-      lost = settler.settle(batch);
+      lost = settling.settle(batch);
     } catch (DatabaseException e) {
       repeated = true;
       if (SqlStates.mayPassByItself(e)) {
@@ -89,11 +108,11 @@ final class SettleBuffer implements AutoCloseable {
       }
       lost = settleOneByOne(batch);
     }
-    if (!lost.isEmpty() && !repeated) {
+    if (lost > 0 && !repeated) {
       LOG.warn(
           "{}: {} of {} deliveries had lost their lease when they were settled; they are delivered again",
-          queue,
-          lost.size(),
+          owner,
+          lost,
           batch.size());
     }
     repeated = false;
@@ -103,30 +122,26 @@ final class SettleBuffer implements AutoCloseable {
   }
 
   /** Something in the batch cannot be settled: it must not hold up the rest. Its lease expires. */
-  private List<Delivery> settleOneByOne(List<Settlement> settlements) {
-    List<Delivery> lost = new ArrayList<>();
-    for (Settlement settlement : settlements) {
+  private int settleOneByOne(List<S> settlements) {
+    int lost = 0;
+    for (S settlement : settlements) {
       try {
-        lost.addAll(settler.settle(List.of(settlement)));
+        lost += settling.settle(List.of(settlement));
       } catch (DatabaseException e) {
-        LOG.error(
-            "{}: {} could not be settled, it will be delivered again",
-            queue,
-            settlement.delivery(),
-            e);
+        LOG.error("{}: {} could not be settled, it will be delivered again", owner, settlement, e);
       }
     }
     return lost;
   }
 
-  private List<Settlement> gather(Settlement first) throws InterruptedException {
-    List<Settlement> gathered = new ArrayList<>();
+  private List<S> gather(S first) throws InterruptedException {
+    List<S> gathered = new ArrayList<>();
     gathered.add(first);
     long end = System.nanoTime() + GATHER_NANOS;
     while (gathered.size() < MAX_BATCH) {
       waiting.drainTo(gathered, MAX_BATCH - gathered.size());
       long left = end - System.nanoTime();
-      Settlement next =
+      S next =
           left > 0 && gathered.size() < MAX_BATCH ? waiting.poll(left, TimeUnit.NANOSECONDS) : null;
       if (next == null) {
         break;
@@ -137,7 +152,7 @@ final class SettleBuffer implements AutoCloseable {
   }
 
   /** Waits until all that was added has been settled. Answers whether it has. */
-  boolean awaitEmpty(Duration atMost) throws InterruptedException {
+  public boolean awaitEmpty(Duration atMost) throws InterruptedException {
     long end = System.nanoTime() + atMost.toNanos();
     while (pending.get() > 0) {
       if (System.nanoTime() - end > 0) {

@@ -1,4 +1,4 @@
-package dev.trunkline.queue;
+package dev.trunkline.internal.work;
 
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.function.LongSupplier;
+import java.util.function.ToLongFunction;
 
 /**
  * Deliveries that are claimed and not handled yet: those that wait for a handler, and those that
@@ -15,38 +16,54 @@ import java.util.function.LongSupplier;
  * <p>How many may be claimed ahead follows the handlers: about what they finished in the last tenth
  * of a second, so that fast ones are fed by large claims, and slow ones leave messages to other
  * consumers. Bounded in count and bytes by what {@link #room} lets the fetcher claim.
+ *
+ * @param <D> what a delivery is
  */
-final class Prefetched {
+public final class Prefetched<D> {
   private static final double AHEAD_SECONDS = 0.1;
   private static final long WINDOW_NANOS = 10_000_000;
 
   private final int concurrency;
   private final int maxMessages;
   private final long maxBytes;
+  private final ToLongFunction<D> size;
   private final LongSupplier nanoClock;
-  private final BlockingQueue<Delivery> waiting = new LinkedBlockingQueue<>();
-  private final Set<Delivery> unfinished = new HashSet<>();
+  private final BlockingQueue<D> waiting = new LinkedBlockingQueue<>();
+  private final Set<D> unfinished = new HashSet<>();
   private long bytes;
   private double handledPerSecond;
   private int handledInWindow;
   private long windowNanos;
 
-  Prefetched(ConsumerConfig config, LongSupplier nanoClock) {
-    this.concurrency = config.concurrency();
-    this.maxMessages = config.prefetch();
-    this.maxBytes = config.prefetchBytes();
+  /**
+   * For so many handlers.
+   *
+   * @param maxMessages bound on what is claimed and not handled
+   * @param maxBytes bound on the bytes of it; one delivery is claimed whatever its size
+   * @param size the bytes of a delivery
+   */
+  public Prefetched(
+      int concurrency,
+      int maxMessages,
+      long maxBytes,
+      ToLongFunction<D> size,
+      LongSupplier nanoClock) {
+    this.concurrency = concurrency;
+    this.maxMessages = maxMessages;
+    this.maxBytes = maxBytes;
+    this.size = size;
     this.nanoClock = nanoClock;
     this.windowNanos = nanoClock.getAsLong();
   }
 
   /** How much may be claimed now. */
-  record Room(int messages, long bytes) {}
+  public record Room(int messages, long bytes) {}
 
   /**
    * Room for a claim that is worth its round trip: none until half of what may be held has been
    * handled, unless nothing waits.
    */
-  synchronized Room room() {
+  public synchronized Room room() {
     measure();
     int may = (int) Math.min(maxMessages, concurrency + handledPerSecond * AHEAD_SECONDS);
     int free = may - unfinished.size();
@@ -67,44 +84,45 @@ final class Prefetched {
     }
   }
 
-  synchronized void add(List<Delivery> deliveries) {
-    for (Delivery delivery : deliveries) {
+  /** These were claimed. */
+  public synchronized void add(List<D> deliveries) {
+    for (D delivery : deliveries) {
       unfinished.add(delivery);
-      bytes += delivery.bytes();
+      bytes += size.applyAsLong(delivery);
     }
     waiting.addAll(deliveries);
   }
 
   /** The next one to handle; waits for it. */
-  Delivery take() throws InterruptedException {
+  public D take() throws InterruptedException {
     return waiting.take();
   }
 
   /** This one is handled. */
-  synchronized void handled(Delivery delivery) {
+  public synchronized void handled(D delivery) {
     handledInWindow++;
     givenBack(delivery);
   }
 
   /** This one was not handled, and is not held any longer. */
-  synchronized void givenBack(Delivery delivery) {
+  public synchronized void givenBack(D delivery) {
     unfinished.remove(delivery);
-    bytes -= delivery.bytes();
+    bytes -= size.applyAsLong(delivery);
   }
 
   /** Whether nothing is claimed and not handled. */
-  synchronized boolean isEmpty() {
+  public synchronized boolean isEmpty() {
     return unfinished.isEmpty();
   }
 
   /** All that are claimed and not handled, whether a handler has them yet or not. */
-  synchronized List<Delivery> unfinished() {
+  public synchronized List<D> unfinished() {
     return List.copyOf(unfinished);
   }
 
   /** All that wait; they are no longer handed out, but still counted. */
-  List<Delivery> drain() {
-    List<Delivery> drained = new ArrayList<>();
+  public List<D> drain() {
+    List<D> drained = new ArrayList<>();
     waiting.drainTo(drained);
     return drained;
   }

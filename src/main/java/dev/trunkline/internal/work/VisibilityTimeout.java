@@ -1,4 +1,4 @@
-package dev.trunkline.queue;
+package dev.trunkline.internal.work;
 
 import static java.util.Objects.requireNonNull;
 
@@ -6,14 +6,14 @@ import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 
 /** The range of visibility timeouts. */
-final class VisibilityTimeout {
+public final class VisibilityTimeout {
   private static final Duration SHORTEST = Duration.ofMillis(1);
   private static final Duration LONGEST = Duration.ofHours(12);
 
   private VisibilityTimeout() {}
 
   /** Answers it in whole milliseconds, as it is stored. */
-  static Duration check(String name, Duration value) {
+  public static Duration check(String name, Duration value) {
     requireNonNull(value, name);
     if (value.compareTo(SHORTEST) < 0 || value.compareTo(LONGEST) > 0) {
       throw new IllegalArgumentException(name + " must be between 1 ms and 12 h: " + value);

@@ -1,4 +1,4 @@
-package dev.trunkline.queue;
+package dev.trunkline.internal.loop;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

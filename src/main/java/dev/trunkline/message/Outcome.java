@@ -1,4 +1,4 @@
-package dev.trunkline.queue;
+package dev.trunkline.message;
 
 import static java.util.Objects.requireNonNull;
 

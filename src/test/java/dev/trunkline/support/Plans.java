@@ -1,4 +1,4 @@
-package dev.trunkline.queue;
+package dev.trunkline.support;
 
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
  * The plans of the stores' statements, as a session of the library makes and keeps them: prepared
  * once, generic, under the settings that the library puts before the statement. Not thread-safe.
  */
-final class Plans implements AutoCloseable {
+public final class Plans implements AutoCloseable {
   /** Not the second colon of a cast, nor the colon of a slice. */
   private static final Pattern PARAMETER = Pattern.compile("(?<!:):([A-Za-z]\\w*)");
 
@@ -29,14 +29,15 @@ final class Plans implements AutoCloseable {
   private final Statement statement;
   private final Map<String, List<String>> prepared = new LinkedHashMap<>();
 
-  Plans(Connection connection) throws SQLException {
+  /** On this connection, which is closed with it. */
+  public Plans(Connection connection) throws SQLException {
     this.connection = connection;
     this.statement = connection.createStatement();
     connection.setAutoCommit(false);
   }
 
   /** The text of a statement, by the name of its constant. */
-  static String sql(Class<?> store, String constant) {
+  public static String sql(Class<?> store, String constant) {
     try {
       Field field = store.getDeclaredField(constant);
       field.setAccessible(true);
@@ -47,7 +48,7 @@ final class Plans implements AutoCloseable {
   }
 
   /** Prepares a statement under a name; its plan is made when it is first asked for. */
-  void prepare(String name, String sql) throws SQLException {
+  public void prepare(String name, String sql) throws SQLException {
     List<String> parameters = new ArrayList<>();
     Matcher matcher = PARAMETER.matcher(sql);
     StringBuilder numbered = new StringBuilder();
@@ -64,7 +65,7 @@ final class Plans implements AutoCloseable {
   }
 
   /** The plan of a prepared statement, as text. */
-  String of(String name, Map<String, String> values) throws SQLException {
+  public String of(String name, Map<String, String> values) throws SQLException {
     return explained("EXPLAIN (COSTS OFF) ", name, values);
   }
 
@@ -72,7 +73,7 @@ final class Plans implements AutoCloseable {
    * The most pages that any part of a prepared statement touches when it is run, those below it
    * included; what it did is rolled back.
    */
-  long buffers(String name, Map<String, String> values) throws SQLException {
+  public long buffers(String name, Map<String, String> values) throws SQLException {
     String plan =
         explained("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) ", name, values);
     Matcher touched = BUFFERS.matcher(plan);

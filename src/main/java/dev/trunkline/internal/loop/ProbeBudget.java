@@ -1,4 +1,4 @@
-package dev.trunkline.queue;
+package dev.trunkline.internal.loop;
 
 import java.time.Duration;
 import java.util.function.LongSupplier;
@@ -9,7 +9,7 @@ import java.util.function.LongSupplier;
  *
  * <p>It gets expensive only while an old snapshot keeps what died from being removed.
  */
-final class ProbeBudget {
+public final class ProbeBudget {
   /** Below this it is what any statement takes on a busy machine. */
   private static final Duration CHEAP = Duration.ofMillis(20);
 
@@ -18,17 +18,19 @@ final class ProbeBudget {
   private final LongSupplier nanoClock;
   private long allowedAtNanos;
 
-  ProbeBudget(LongSupplier nanoClock) {
+  /** Allowed from now on, by this clock. */
+  public ProbeBudget(LongSupplier nanoClock) {
     this.nanoClock = nanoClock;
     this.allowedAtNanos = nanoClock.getAsLong();
   }
 
-  boolean allows() {
+  /** Whether a look may begin at the very beginning now. */
+  public boolean allows() {
     return nanoClock.getAsLong() - allowedAtNanos >= 0;
   }
 
   /** A look from the beginning took so long. */
-  void spent(Duration cost) {
+  public void spent(Duration cost) {
     if (cost.compareTo(CHEAP) > 0) {
       allowedAtNanos = nanoClock.getAsLong() + cost.toNanos() * PAUSE_PER_COST;
     }
