@@ -58,6 +58,7 @@ DECLARE
   own text := format('trunkline.record_%s', topic_id);
   sequence regclass;
   added integer;
+  reader record;
 BEGIN
   -- One at a time: two processes would make the same one.
   SELECT t.id_sequence INTO sequence
@@ -74,6 +75,15 @@ BEGIN
   EXECUTE format('CREATE TABLE %s_%s (LIKE trunkline.record INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', own, added);
   EXECUTE format('CREATE UNIQUE INDEX record_%s_%s_id_idx ON %s_%s (id)', topic_id, added, own, added);
   EXECUTE format('CREATE INDEX record_%s_%s_xid_idx ON %s_%s (xid)', topic_id, added, own, added);
+  -- Readers go to a chunk by its name: whoever may read all records may read these.
+  FOR reader IN
+    SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS name
+    FROM pg_class
+    CROSS JOIN LATERAL aclexplode(pg_class.relacl) acl
+    WHERE pg_class.oid = 'trunkline.record'::regclass AND acl.privilege_type = 'SELECT' AND acl.grantee <> relowner
+  LOOP
+    EXECUTE format('GRANT SELECT ON %s_%s TO %s', own, added, reader.name);
+  END LOOP;
   EXECUTE format(
     'ALTER TABLE %s ATTACH PARTITION %s_%s FOR VALUES FROM (%s) TO (%s)',
     own, own, added, added::bigint << 40, (added + 1)::bigint << 40);

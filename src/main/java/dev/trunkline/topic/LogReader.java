@@ -1,20 +1,38 @@
 package dev.trunkline.topic;
 
+import dev.trunkline.error.DatabaseException;
 import dev.trunkline.error.OffsetOutOfRangeException;
 import dev.trunkline.error.TopicNotFoundException;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Session;
+import dev.trunkline.internal.db.SqlStates;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Reads what has offsets. Thread-safe. */
 final class LogReader {
+  private static final Logger LOG = LoggerFactory.getLogger(LogReader.class);
 
   private final Database database;
 
+  /** Whether chunks may be read by themselves: not if only the log as a whole was granted. */
+  private volatile boolean byChunk = true;
+
   LogReader(Database database) {
     this.database = database;
+  }
+
+  /** Where to read, and how much. */
+  private record Wanted(
+      TopicRow topic, int partition, long fromOffset, int maxRecords, long maxBytes) {}
+
+  /** How records are read by their ids. */
+  @FunctionalInterface
+  private interface Records {
+    List<RecordStore.Row> read(Session session, int topicId, long[] ids);
   }
 
   /**
@@ -36,11 +54,34 @@ final class LogReader {
    * @throws OffsetOutOfRangeException if the offset is before the log's start or beyond its end
    */
   Page read(TopicRow topic, int partition, long fromOffset, int maxRecords, long maxBytes) {
+    Wanted wanted = new Wanted(topic, partition, fromOffset, maxRecords, maxBytes);
+    if (byChunk) {
+      try {
+        return read(wanted, RecordStore::readByChunk);
+      } catch (DatabaseException e) {
+        if (SqlStates.isNotAllowed(e)) {
+          byChunk = false;
+          LOG.info(
+              "the tables of {} may not be read by themselves, which is slower: {}",
+              topic.name(),
+              e.getMessage());
+        } else if (!SqlStates.isUnknownTable(e)) {
+          throw e;
+        }
+      }
+    }
+    return read(wanted, RecordStore::read);
+  }
+
+  private Page read(Wanted wanted, Records records) {
+    TopicRow topic = wanted.topic();
+    int partition = wanted.partition();
+    long fromOffset = wanted.fromOffset();
     return database.run(
         session -> {
           List<SegmentStore.Found> found =
               SegmentStore.fromOffset(
-                  session, topic.id(), partition, fromOffset, fromOffset + maxRecords);
+                  session, topic.id(), partition, fromOffset, fromOffset + wanted.maxRecords());
           if (found.isEmpty()) {
             throw new TopicNotFoundException(topic.name());
           }
@@ -50,16 +91,17 @@ final class LogReader {
             throw new OffsetOutOfRangeException(
                 topic.name(), partition, fromOffset, logStart, logEnd);
           }
-          List<SegmentStore.Segment> slices = slices(found, fromOffset, maxRecords, maxBytes);
+          List<SegmentStore.Segment> slices =
+              slices(found, fromOffset, wanted.maxRecords(), wanted.maxBytes());
           if (slices.isEmpty()) {
             return new Page(List.of(), fromOffset, logStart, logEnd);
           }
           long next = slices.get(slices.size() - 1).end();
-          List<TopicRecord> records = records(session, topic, partition, slices);
-          if (records.size() < next - fromOffset) {
+          List<TopicRecord> read = records(session, wanted, slices, records);
+          if (read.size() < next - fromOffset) {
             refuseDropped(session, topic, partition, fromOffset, logEnd);
           }
-          return new Page(records, next, logStart, logEnd);
+          return new Page(read, next, logStart, logEnd);
         });
   }
 
@@ -115,12 +157,14 @@ final class LogReader {
   }
 
   private static List<TopicRecord> records(
-      Session session, TopicRow topic, int partition, List<SegmentStore.Segment> slices) {
+      Session session, Wanted wanted, List<SegmentStore.Segment> slices, Records stored) {
+    String topic = wanted.topic().name();
+    int partition = wanted.partition();
     long[] ids = slices.stream().flatMapToLong(slice -> Arrays.stream(slice.ids())).toArray();
     // Across segments ids are in no order: a late committer has lower ones than those before it.
     long[] sorted = ids.clone();
     Arrays.sort(sorted);
-    List<RecordStore.Row> rows = RecordStore.read(session, topic.id(), sorted);
+    List<RecordStore.Row> rows = stored.read(session, wanted.topic().id(), sorted);
     RecordStore.Row[] byId = new RecordStore.Row[sorted.length];
     for (RecordStore.Row row : rows) {
       byId[Arrays.binarySearch(sorted, row.id())] = row;
@@ -132,7 +176,7 @@ final class LogReader {
         if (row != null) {
           records.add(
               new TopicRecord(
-                  topic.name(),
+                  topic,
                   partition,
                   slice.base() + i,
                   new RecordId(partition, row.id()),

@@ -7,6 +7,8 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** Records: storing them, and reading them by their ids. */
@@ -55,9 +57,9 @@ final class RecordStore {
       """;
 
   /**
-   * Records by their ids, which are sorted. The range is for the planner: it finds the chunks that
-   * can hold them before it opens any, so the cost does not grow with their number. Index: the
-   * chunk's unique one on id.
+   * Records by their ids, which are sorted; the table is a chunk, or record itself. Of record the
+   * range is for the planner: it finds the chunks that can hold them before it opens any, so the
+   * cost does not grow with their number. Index: the chunk's unique one on id.
    */
   private static final String READ =
       """
@@ -71,11 +73,16 @@ final class RecordStore {
           SELECT pair.part FROM jsonb_each_text(headers) h, unnest(ARRAY[h.key, coalesce(h.value, '')]) AS pair(part))
         END AS headers,
         payload
-      FROM trunkline.record
+      FROM %s
       WHERE topic_id = :topicId
         AND id = ANY (:ids::bigint[])
         AND id BETWEEN :firstId AND :lastId
       """;
+
+  private static final String READ_ALL_CHUNKS = READ.formatted("trunkline.record");
+
+  /** The ids of a chunk are a range of 2^40: see trunkline.add_chunk. */
+  private static final int CHUNK_BITS = 40;
 
   /** A stored record, and how many partitions the topic had. */
   record Stored(RecordId id, int partitions) {}
@@ -110,9 +117,44 @@ final class RecordStore {
         .list(row -> new Stored(new RecordId(row.getInt(2), row.getLong(1)), row.getInt(3)));
   }
 
+  /**
+   * Reads from whatever chunks the records are in. Planned anew each time, which takes longer than
+   * to read some hundred records.
+   *
+   * @param ids sorted
+   */
   static List<Row> read(Session session, int topicId, long[] ids) {
-    return session
-        .replanned(READ)
+    return bound(session.replanned(READ_ALL_CHUNKS), topicId, ids);
+  }
+
+  /**
+   * Reads from the chunks by their names, with plans that are kept. Fails like any statement if a
+   * chunk has been dropped, or if only the log as a whole may be read.
+   *
+   * @param ids sorted
+   */
+  static List<Row> readByChunk(Session session, int topicId, long[] ids) {
+    List<Row> rows = new ArrayList<>(ids.length);
+    int from = 0;
+    while (from < ids.length) {
+      long chunk = ids[from] >> CHUNK_BITS;
+      int to = from + 1;
+      while (to < ids.length && ids[to] >> CHUNK_BITS == chunk) {
+        to++;
+      }
+      String table = "trunkline.record_" + topicId + "_" + chunk;
+      rows.addAll(
+          bound(
+              session.relaxedOnce(READ.formatted(table)),
+              topicId,
+              Arrays.copyOfRange(ids, from, to)));
+      from = to;
+    }
+    return rows;
+  }
+
+  private static List<Row> bound(Session.Rows statement, int topicId, long[] ids) {
+    return statement
         .bind("topicId", topicId)
         .bindArray("ids", ids)
         .bind("firstId", ids[0])

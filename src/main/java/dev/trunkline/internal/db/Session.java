@@ -51,6 +51,14 @@ public final class Session {
         handle.createQuery(RELAXED.computeIfAbsent(sql, Prelude.RELAXED::before)), true);
   }
 
+  /** Like {@link #relaxed}, for one of many texts that differ in the name of a table. */
+  public Rows relaxedOnce(String sql) {
+    if (!ours) {
+      throw new IllegalStateException("a caller's connection keeps its own settings");
+    }
+    return new Rows(handle.createQuery(Prelude.RELAXED.before(sql)), true);
+  }
+
   /** A read of a partitioned table, planned for its values. Never on a caller's connection. */
   public Rows replanned(String sql) {
     if (!ours) {

@@ -16,6 +16,8 @@ public final class SqlStates {
   private static final Set<String> PASSING = Set.of("08", "25", "40", "53", "55", "57", "58");
 
   private static final String UNDEFINED_OBJECT = "42704";
+  private static final String UNDEFINED_TABLE = "42P01";
+  private static final String INSUFFICIENT_PRIVILEGE = "42501";
   private static final String IN_FAILED_TRANSACTION = "25P02";
 
   private static final String LOCK_NOT_AVAILABLE = "55P03";
@@ -35,6 +37,16 @@ public final class SqlStates {
   /** Whether one of our SQL functions was given the name of a queue that is not there. */
   public static boolean isUnknownQueue(DatabaseException failure) {
     return failure.sqlState().filter(UNDEFINED_OBJECT::equals).isPresent();
+  }
+
+  /** Whether a table that was named is not there, or not any more. */
+  public static boolean isUnknownTable(DatabaseException failure) {
+    return failure.sqlState().filter(UNDEFINED_TABLE::equals).isPresent();
+  }
+
+  /** Whether the role may not do this. */
+  public static boolean isNotAllowed(DatabaseException failure) {
+    return failure.sqlState().filter(INSUFFICIENT_PRIVILEGE::equals).isPresent();
   }
 
   /** Whether an earlier statement of the transaction had failed, whoever ran it. */
