@@ -133,16 +133,19 @@ public final class GroupConsumer implements AutoCloseable {
     }
   }
 
-  /** On the pulse: a new view, or somebody still waits for a partition of this member's. */
-  private void changed() {
+  /**
+   * On the pulse: a new view, or somebody still waits for a partition of this member's. It may come
+   * before the constructor has the member.
+   */
+  private void changed(Membership member) {
     wakeup.signal();
-    if (System.nanoTime() - polledNanos < membership.config().maxPollInterval().toNanos()
+    if (System.nanoTime() - polledNanos < member.config().maxPollInterval().toNanos()
         || !lock.tryLock()) {
       return;
     }
     try {
       if (!closed) {
-        partitions.takeAwayWanted(membership);
+        partitions.takeAwayWanted(member);
       }
     } finally {
       lock.unlock();

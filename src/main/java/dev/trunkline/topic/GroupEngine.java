@@ -13,6 +13,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -85,7 +86,7 @@ final class GroupEngine {
    * @param changed called, by any thread, when there is a new view; it must be quick
    * @throws InstanceInUseException if a static member of this id is alive
    */
-  Membership join(GroupRow group, MemberConfig config, Runnable changed)
+  Membership join(GroupRow group, MemberConfig config, Consumer<Membership> changed)
       throws InterruptedException {
     Duration sessionTimeout = group.agreed().sessionTimeout();
     if (sessionTimeout.compareTo(interval.multipliedBy(BEATS_TO_WAIT)) < 0) {

@@ -9,6 +9,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 final class Membership {
   private final GroupRow group;
   private final MemberConfig config;
-  private final Runnable changed;
+  private final Consumer<Membership> changed;
   private volatile View view;
   private volatile long heardNanos;
   private volatile @Nullable TrunklineException end;
@@ -43,7 +44,7 @@ final class Membership {
    *
    * @param changed called, by any thread, when there is a new view; it must be quick
    */
-  Membership(GroupRow group, MemberConfig config, long memberId, Runnable changed) {
+  Membership(GroupRow group, MemberConfig config, long memberId, Consumer<Membership> changed) {
     this.group = group;
     this.config = config;
     this.changed = changed;
@@ -82,7 +83,7 @@ final class Membership {
     heardNanos = beatNanos;
     view = new View(before.memberId(), claims);
     if (!before.claims().equals(claims) || isWaitedFor()) {
-      changed.run();
+      changed.accept(this);
     }
   }
 
@@ -90,14 +91,14 @@ final class Membership {
   void rejoined(long memberId, long beatNanos) {
     heardNanos = beatNanos;
     view = new View(memberId, List.of());
-    changed.run();
+    changed.accept(this);
   }
 
   /** It cannot go on: its place is taken, or its group is gone. */
   void ended(TrunklineException reason) {
     end = reason;
     view = new View(view.memberId(), List.of());
-    changed.run();
+    changed.accept(this);
   }
 
   /** Why it is no member any more, or null. */

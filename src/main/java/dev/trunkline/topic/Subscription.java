@@ -66,7 +66,7 @@ public final class Subscription implements AutoCloseable {
             this.config.workers(topic.config().partitions()),
             this.config.virtualThreads(),
             this::work);
-    this.membership = engine.groups().join(group, this.config, dispatcher::wake);
+    this.membership = engine.groups().join(group, this.config, changed -> dispatcher.wake());
     this.feed =
         new PartitionFlow.Feed(engine, topic, group, this.config, handling, membership, committer);
     this.watch = engine.tail(topic).watch(dispatcher::wake);
