@@ -35,6 +35,9 @@ final class SequenceStore {
    * floor are not touched. :floorId is what the caller knows of it, to leave out chunks before they
    * are opened. The plan is made once: making it takes several times as long as the step.
    *
+   * <p>At another isolation than READ COMMITTED the second statement would see less than the last
+   * holder's commit and give the same records offsets twice: setting the level fails then.
+   *
    * <p>Ids are cut into segments of one partition and one chunk, at most 200 ids and about 1 MiB
    * each. Indexes: the chunk's on xid; segment's and sequencing's primary keys, from the end.
    * Answers nothing if the topic has been deleted.
@@ -42,6 +45,7 @@ final class SequenceStore {
   private static final String SEQUENCE =
       """
       SELECT
+        set_config('transaction_isolation', 'read committed', true),
         set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), true),
         set_config('enable_seqscan', 'off', true),
         set_config('enable_bitmapscan', 'off', true),
