@@ -36,7 +36,9 @@ final class SequenceStore {
    * are opened. The plan is made once: making it takes several times as long as the step.
    *
    * <p>At another isolation than READ COMMITTED the second statement would see less than the last
-   * holder's commit and give the same records offsets twice: setting the level fails then.
+   * holder's commit and give the same records offsets twice: setting the level fails then. No
+   * statement_timeout applies: a step cannot be cut in two, so one that takes too long because of a
+   * huge transaction would fail for ever.
    *
    * <p>Ids are cut into segments of one partition and one chunk, at most 200 ids and about 1 MiB
    * each. Indexes: the chunk's on xid; segment's and sequencing's primary keys, from the end.
@@ -46,6 +48,7 @@ final class SequenceStore {
       """
       SELECT
         set_config('transaction_isolation', 'read committed', true),
+        set_config('statement_timeout', '0', true),
         set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), true),
         set_config('enable_seqscan', 'off', true),
         set_config('enable_bitmapscan', 'off', true),

@@ -3,6 +3,7 @@ package dev.trunkline.topic;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.zaxxer.hikari.HikariDataSource;
 import dev.trunkline.MigrationMode;
 import dev.trunkline.Trunkline;
 import dev.trunkline.TrunklineConfig;
@@ -14,6 +15,7 @@ import dev.trunkline.support.TestDatabase;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -105,5 +107,24 @@ class SequencerTest {
 
     assertThat(database.texts("SELECT id FROM trunkline.sequencing")).containsExactly(newest);
     assertThat(texts()).hasSize(20);
+  }
+
+  @Test
+  void a_statement_timeout_that_is_too_short_for_a_large_step_does_not_stop_the_log()
+      throws SQLException {
+    try (Connection connection = database.connect()) {
+      connection.setAutoCommit(false);
+      for (int i = 0; i < 10; i++) {
+        topic.publishAll(
+            connection, IntStream.range(0, 2_000).mapToObj(n -> Message.text("m" + n)).toList());
+      }
+      connection.commit();
+    }
+    try (HikariDataSource pool =
+        database.pool(config -> config.setConnectionInitSql("SET statement_timeout = '20ms'"))) {
+      Sequencer hurried = new Sequencer(new Database(pool), row);
+
+      assertThat(hurried.step().sequenced()).isEqualTo(20_000);
+    }
   }
 }
