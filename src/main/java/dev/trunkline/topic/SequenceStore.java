@@ -33,7 +33,9 @@ final class SequenceStore {
    * is assigned after :last_id was read. So when everything up to that xid has ended, whoever still
    * has to commit draws ids above that last_id, and no look needs to go below it: chunks under the
    * floor are not touched. :floorId is what the caller knows of it, to leave out chunks before they
-   * are opened. The plan is made once: making it takes several times as long as the step.
+   * are opened; a caller that knows of a higher one than there is, since the database was restored
+   * under it, does nothing. The plan is made once: making it takes several times as long as the
+   * step.
    *
    * <p>At another isolation than READ COMMITTED the second statement would see less than the last
    * holder's commit and give the same records offsets twice: setting the level fails then. No
@@ -78,7 +80,7 @@ final class SequenceStore {
       ), mine AS MATERIALIZED (
         SELECT *
         FROM last
-        WHERE NOT is_foreign AND current_setting('trunkline.sequencer', true) = 'true'
+        WHERE NOT is_foreign AND floor_id >= :floorId AND current_setting('trunkline.sequencer', true) = 'true'
       ), fresh AS MATERIALIZED (
         SELECT id, partition, coalesce(octet_length(payload), 0) AS bytes
         FROM trunkline.record
@@ -165,7 +167,7 @@ final class SequenceStore {
           ORDER BY s.base_offset DESC
           LIMIT 1), p.log_start) AS log_end,
         coalesce((SELECT sum(records) FROM written), 0) AS sequenced,
-        current_setting('trunkline.sequencer', true) = 'true' AS is_mine,
+        EXISTS (SELECT 1 FROM mine) AS is_mine,
         coalesce((SELECT is_foreign FROM last), false) AS is_foreign,
         coalesce((SELECT floor_id FROM last), 0) AS floor_id
       FROM trunkline.topic_partition p

@@ -17,7 +17,7 @@ final class Sequencer {
   private final Database database;
   private final TopicRow topic;
 
-  /** Never above what the database has: a hint for the planner. */
+  /** A hint for the planner: not above what the database has, unless that was restored. */
   private volatile long floorId;
 
   private volatile long prunedNanos = System.nanoTime();
@@ -51,11 +51,12 @@ final class Sequencer {
       throw new TopicNotFoundException(topic.name());
     }
     SequenceStore.Found first = found.get(0);
+    floorId = first.floorId();
     if (first.isForeign()) {
       rebase();
+      floorId = 0;
       return step();
     }
-    floorId = first.floorId();
     prune();
     return new Step(Bounds.of(found), first.sequenced(), !first.isMine());
   }

@@ -10,10 +10,12 @@ import dev.trunkline.TrunklineConfig;
 import dev.trunkline.error.DatabaseException;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.message.Message;
+import dev.trunkline.support.Awaits;
 import dev.trunkline.support.PostgresTest;
 import dev.trunkline.support.TestDatabase;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -57,6 +59,20 @@ class SequencerTest {
     topic.publish(Message.text(text));
   }
 
+  private long lastId() {
+    return database.number("SELECT last_value FROM trunkline.record_%d_id_seq".formatted(row.id()));
+  }
+
+  /** The floor rises by steps that are taken when everybody has ended. */
+  private void raiseTheKnownFloorAbove(long id) {
+    Awaits.until(
+        () -> {
+          topic.publishAll(Collections.nCopies(50, Message.text("to raise the floor")));
+          sequencer.step();
+          return sequencer.floorId() > id;
+        });
+  }
+
   @Test
   void two_steps_at_a_time_give_each_record_one_offset_and_the_second_says_that_it_was_busy()
       throws SQLException {
@@ -76,6 +92,90 @@ class SequencerTest {
 
     assertThat(sequencer.step().sequenced()).isEqualTo(1);
     assertThat(texts()).containsExactly("one");
+  }
+
+  @Test
+  void a_process_that_knows_of_a_higher_floor_than_there_is_skips_nothing() throws SQLException {
+    publish("one");
+    long tooHigh = 1_000_000;
+    try (Connection connection = database.connect()) {
+      connection.setAutoCommit(false);
+      List<SequenceStore.Found> found =
+          own.on(connection, session -> SequenceStore.sequence(session, row.id(), tooHigh));
+      connection.commit();
+      assertThat(found.get(0).isMine()).isFalse();
+      assertThat(found.get(0).floorId()).isZero();
+    }
+
+    assertThat(texts()).containsExactly("one");
+  }
+
+  /** Records, offsets and steps as they are at one moment; put back, as a restore does it. */
+  private final class Dump {
+    private static final List<String> TABLES = List.of("record", "segment", "sequencing");
+
+    private final long lastId = lastId();
+
+    Dump() {
+      for (String table : TABLES) {
+        database.execute(
+            "CREATE TABLE dumped_%1$s AS SELECT * FROM trunkline.%1$s WHERE topic_id = %2$d"
+                .formatted(table, row.id()));
+      }
+    }
+
+    void restore() {
+      for (String table : TABLES) {
+        database.execute(
+            """
+            DELETE FROM trunkline.%1$s WHERE topic_id = %2$d;
+            INSERT INTO trunkline.%1$s OVERRIDING SYSTEM VALUE SELECT * FROM dumped_%1$s;
+            DROP TABLE dumped_%1$s
+            """
+                .formatted(table, row.id()));
+      }
+      // A step without records is remembered only when the last one is not of this second.
+      database.execute(
+          """
+          SELECT setval('trunkline.record_%d_id_seq', %d);
+          UPDATE trunkline.sequencing SET sequenced_at = sequenced_at - interval '1 minute'
+          """
+              .formatted(row.id(), lastId));
+    }
+  }
+
+  @Test
+  void a_process_that_outlives_a_restore_of_its_database_loses_nothing() {
+    publish("dumped");
+    sequencer.step();
+    publish("dumped without an offset");
+    Dump dump = new Dump();
+    raiseTheKnownFloorAbove(dump.lastId + 1);
+
+    dump.restore();
+    publish("after the restore");
+    assertThat(sequencer.step().busy()).as("whether there may be more").isTrue();
+    assertThat(sequencer.step().sequenced()).isEqualTo(2);
+
+    assertThat(texts()).containsExactly("dumped", "dumped without an offset", "after the restore");
+  }
+
+  @Test
+  void a_process_that_outlives_a_restore_from_another_cluster_goes_on_in_one_step() {
+    publish("dumped");
+    sequencer.step();
+    publish("dumped without an offset");
+    Dump dump = new Dump();
+    raiseTheKnownFloorAbove(dump.lastId + 10);
+
+    dump.restore();
+    database.execute("UPDATE trunkline.sequencing SET cluster = cluster + 1");
+    publish("after the restore");
+    Sequencer.Step step = sequencer.step();
+
+    assertThat(step.busy()).isFalse();
+    assertThat(step.bounds().ends()).containsExactly(3L);
+    assertThat(texts()).containsExactly("dumped", "dumped without an offset", "after the restore");
   }
 
   @Test
