@@ -131,5 +131,23 @@ final class Sequencer {
     int partitions() {
       return ends.size();
     }
+
+    /** Whether any bound that both have is lower here, or partitions are missing. */
+    boolean isBehind(Bounds other) {
+      return !orFarther(other).equals(this);
+    }
+
+    /** The farther bound of each partition. */
+    Bounds orFarther(Bounds other) {
+      return new Bounds(farther(starts, other.starts), farther(ends, other.ends));
+    }
+
+    private static List<Long> farther(List<Long> some, List<Long> others) {
+      List<Long> farther = new ArrayList<>(some.size() > others.size() ? some : others);
+      for (int i = 0; i < Math.min(some.size(), others.size()); i++) {
+        farther.set(i, Math.max(some.get(i), others.get(i)));
+      }
+      return List.copyOf(farther);
+    }
   }
 }

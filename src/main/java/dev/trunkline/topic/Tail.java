@@ -78,8 +78,9 @@ final class Tail implements AutoCloseable {
 
   /** The bounds now: everything that was committed before the call has its offset. */
   Sequencer.Bounds boundsForSure() {
+    Sequencer.Bounds before = bounds;
     Sequencer.Step step = sequencer.stepForSure();
-    grown(step.bounds());
+    grown(before, step.bounds());
     return step.bounds();
   }
 
@@ -102,6 +103,7 @@ final class Tail implements AutoCloseable {
     if (told.getAndSet(false)) {
       backoff.reset();
     }
+    Sequencer.Bounds before = bounds;
     Sequencer.Step step;
     try {
       step = sequencer.step();
@@ -112,19 +114,26 @@ final class Tail implements AutoCloseable {
       steppedNanos = System.nanoTime();
     }
     pace = step.sequenced() >= MUCH ? UNDER_LOAD : SHORTEST;
-    if (grown(step.bounds()) || step.busy()) {
+    if (grown(before, step.bounds()) || step.busy()) {
       backoff.reset();
     }
     return backoff.next();
   }
 
-  private boolean grown(Sequencer.Bounds seen) {
-    boolean grown = !seen.equals(bounds);
-    bounds = seen;
-    if (grown) {
-      watchers.forEach(Runnable::run);
+  /**
+   * Two threads may come with what they saw in another order than they saw it: the bounds never go
+   * back. But if a step finds less than was known before it began, the database was restored.
+   */
+  private boolean grown(Sequencer.Bounds before, Sequencer.Bounds seen) {
+    synchronized (this) {
+      Sequencer.Bounds now = seen.isBehind(before) ? seen : bounds.orFarther(seen);
+      if (now.equals(bounds)) {
+        return false;
+      }
+      bounds = now;
     }
-    return grown;
+    watchers.forEach(Runnable::run);
+    return true;
   }
 
   @Override

@@ -153,6 +153,11 @@ public final class Topic {
     long from = fromOffset;
     while (true) {
       LogReader.Page page = engine.reader().read(row, partition, from, maxRecords, READ_BYTES);
+      if (page.logEnd() < bounds.ends().get(partition)) {
+        // Restored under us: what came since may have no offsets yet.
+        bounds = engine.tail(row).boundsForSure();
+        continue;
+      }
       // A page of which compaction has left nothing is not the end of the log.
       if (!page.records().isEmpty() || page.next() == from) {
         return page.records();
