@@ -244,6 +244,8 @@ BEGIN
 
   -- The xid before the id: the sequencing relies on it, see SequenceStore.
   own_xid := pg_current_xact_id();
+  -- So that a chunk made since this transaction published last is known: see RecordStore.
+  PERFORM pg_relation_is_updatable('trunkline.chunk'::regclass, false);
   INSERT INTO trunkline.record (
     xid, topic_id, partition, id, source_at, key, type, content_type, headers, payload)
   VALUES (

@@ -21,13 +21,22 @@ final class RecordStore {
    *
    * <p>The transaction gets its xid before the first id is drawn, whoever draws it: the sequencer
    * relies on that (see SequenceStore). Ids are handed out in the order of the arrays, so sorted
-   * ids are the messages' order. Absent columns come as empty arrays, which unnest fills with
-   * nulls. Answers nothing if the topic was deleted; else also how many partitions it has now.
+   * ids are the messages' order. A transaction that has published before keeps its locks on the
+   * tables, and a server process that has all its locks does not listen for changes of tables: it
+   * would not know of a chunk made since, and fail if ids come from it already. Whatever takes a
+   * lock that it does not have makes it listen, pg_relation_is_updatable for one, which keeps none.
+   * Absent columns come as empty arrays, which unnest fills with nulls. Answers nothing if the
+   * topic was deleted; else also how many partitions it has now.
    */
   private static final String PUBLISH =
       """
       WITH target AS MATERIALIZED (
-        SELECT id, id_sequence, partitions, pg_current_xact_id() AS xid
+        SELECT
+          id,
+          id_sequence,
+          partitions,
+          pg_current_xact_id() AS xid,
+          pg_relation_is_updatable('trunkline.chunk'::regclass, false) AS chunks_are_known
         FROM trunkline.topic
         WHERE id = :topicId AND deleted_at IS NULL
       ), stored AS (
