@@ -54,7 +54,8 @@ final class SegmentStore {
 
   /**
    * Per partition the first offset that was appended at a time or later; its end if there is none.
-   * Index: segment_time_idx, one step per partition: append times never fall.
+   * Index: segment_time_idx, one step per partition: append times never fall, and it has the order
+   * that is asked for, so that no statistics make another index look as good.
    */
   private static final String FOR_TIME =
       """

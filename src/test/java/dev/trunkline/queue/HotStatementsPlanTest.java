@@ -225,7 +225,8 @@ class HotStatementsPlanTest {
     Connection connection = database.connect();
     Plans plans = new Plans(connection);
     for (Hot hot : HOT) {
-      plans.prepare(hot.name(), Plans.sql(hot.store(), hot.constant()));
+      String prelude = Plans.prelude(hot.name().equals("send") ? "DURABLE" : "RELAXED");
+      plans.prepare(hot.name(), Plans.sql(hot.store(), hot.constant()), prelude);
     }
     return plans;
   }

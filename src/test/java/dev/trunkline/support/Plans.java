@@ -7,6 +7,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,6 +29,7 @@ public final class Plans implements AutoCloseable {
   private final Connection connection;
   private final Statement statement;
   private final Map<String, List<String>> prepared = new LinkedHashMap<>();
+  private final Map<String, String> preludes = new HashMap<>();
 
   /** On this connection, which is closed with it. */
   public Plans(Connection connection) throws SQLException {
@@ -64,9 +66,21 @@ public final class Plans implements AutoCloseable {
     prepared.put(name, parameters);
   }
 
+  /** The same, for a statement that does not run under the settings of RELAXED. */
+  public void prepare(String name, String sql, String prelude) throws SQLException {
+    prepare(name, sql);
+    preludes.put(name, prelude);
+  }
+
   /** The plan of a prepared statement, as text. */
   public String of(String name, Map<String, String> values) throws SQLException {
     return explained("EXPLAIN (COSTS OFF) ", name, values);
+  }
+
+  /** The plan of a prepared statement as it was when it was run; what it did is rolled back. */
+  public String run(String name, Map<String, String> values) throws SQLException {
+    return explained(
+        "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ", name, values);
   }
 
   /**
@@ -94,7 +108,7 @@ public final class Plans implements AutoCloseable {
       }
       arguments.add(value);
     }
-    statement.execute(prelude(name.equals("send") ? "DURABLE" : "RELAXED"));
+    statement.execute(preludes.getOrDefault(name, prelude("RELAXED")));
     String call = arguments.isEmpty() ? name : name + "(" + String.join(", ", arguments) + ")";
     StringBuilder plan = new StringBuilder();
     try (ResultSet rows = statement.executeQuery(explain + "EXECUTE " + call)) {
@@ -107,7 +121,7 @@ public final class Plans implements AutoCloseable {
   }
 
   /** What the library puts before its statements; not visible from here otherwise. */
-  private static String prelude(String name) {
+  public static String prelude(String name) {
     try {
       Class<?> type = Class.forName("dev.trunkline.internal.db.Prelude");
       Method before = type.getDeclaredMethod("before", String.class);
