@@ -183,6 +183,67 @@ final class Invariants {
           JOIN trunkline.group_commit c USING (group_id, partition)
           WHERE c.epoch > p.epoch
           LIMIT 20
+          """,
+          // A record has one offset, or has not been seen by the last step and is above the floor.
+          """
+          WITH place AS (
+            SELECT s.topic_id, u.id, count(*) AS times, min(s.partition) AS partition
+            FROM trunkline.segment s
+            CROSS JOIN LATERAL unnest(s.ids) AS u(id)
+            GROUP BY s.topic_id, u.id
+          ), newest AS (
+            SELECT DISTINCT ON (topic_id) topic_id, snapshot, floor_id
+            FROM trunkline.sequencing
+            ORDER BY topic_id, id DESC
+          )
+          SELECT format(
+              'record %s of topic %s, partition %s: %s offsets, in partition %s',
+              r.id, t.name, r.partition, coalesce(p.times, 0), coalesce(p.partition::text, 'none'))
+          FROM trunkline.topic t
+          JOIN trunkline.record r ON r.topic_id = t.id
+          JOIN newest n ON n.topic_id = t.id
+          LEFT JOIN place p ON p.topic_id = r.topic_id AND p.id = r.id
+          WHERE t.deleted_at IS NULL
+            AND (p.times > 1
+              OR p.partition <> r.partition
+              OR (p.times IS NULL AND (pg_visible_in_snapshot(r.xid, n.snapshot) OR r.id <= n.floor_id)))
+          ORDER BY r.id
+          LIMIT 20
+          """,
+          // Offsets are dense from the start of a partition's log on, and append times never fall.
+          """
+          WITH segment AS (
+            SELECT
+              s.*,
+              lag(s.base_offset + cardinality(s.ids)) OVER in_order AS expected,
+              lag(s.appended_at) OVER in_order AS earlier
+            FROM trunkline.segment s
+            WINDOW in_order AS (PARTITION BY s.topic_id, s.partition ORDER BY s.base_offset)
+          )
+          SELECT format(
+              'topic %s, partition %s: a segment at offset %s, appended at %s, after %s, appended at %s',
+              t.name, s.partition, s.base_offset, s.appended_at,
+              coalesce(s.expected::text, 'a start at ' || coalesce(p.log_start::text, 'nowhere')), s.earlier)
+          FROM segment s
+          JOIN trunkline.topic t ON t.id = s.topic_id AND t.deleted_at IS NULL
+          LEFT JOIN trunkline.topic_partition p ON p.topic_id = s.topic_id AND p.partition = s.partition
+          WHERE s.base_offset <> s.expected
+            OR s.appended_at < s.earlier
+            OR (s.expected IS NULL AND (p.log_start IS NULL OR p.log_start > s.base_offset))
+          ORDER BY t.name, s.partition, s.base_offset
+          LIMIT 20
+          """,
+          // The ids of a segment are sorted, none twice, and of one chunk.
+          """
+          SELECT format(
+              'topic %s, partition %s, the segment at %s: ids %s, chunk %s',
+              s.topic_id, s.partition, s.base_offset, s.ids[1:10], s.chunk)
+          FROM trunkline.segment s
+          WHERE s.ids <> ARRAY(SELECT DISTINCT id FROM unnest(s.ids) AS id ORDER BY id)
+            OR s.ids[1] >> 40 <> s.chunk
+            OR s.ids[cardinality(s.ids)] >> 40 <> s.chunk
+          ORDER BY s.topic_id, s.partition, s.base_offset
+          LIMIT 20
           """);
 
   private Invariants() {}
