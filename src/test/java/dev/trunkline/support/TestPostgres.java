@@ -32,6 +32,7 @@ public final class TestPostgres {
   private static final String URL_VARIABLE = "TRUNKLINE_TEST_URL";
   private static final String VERSION_PROPERTY = "trunkline.test.postgres";
   private static final String MAX_CONNECTIONS = "300";
+  private static final String MAX_PREPARED_TRANSACTIONS = "20";
   private static final Pattern URL = Pattern.compile("(jdbc:postgresql://[^/]*/)([^?]*)(\\?.*)?");
 
   private final String urlPrefix;
@@ -117,7 +118,14 @@ public final class TestPostgres {
   private static TestPostgres container() {
     PostgreSQLContainer container =
         new PostgreSQLContainer("postgres:%d-alpine".formatted(wantedVersion()))
-            .withCommand("postgres", "-c", "fsync=off", "-c", "max_connections=" + MAX_CONNECTIONS);
+            .withCommand(
+                "postgres",
+                "-c",
+                "fsync=off",
+                "-c",
+                "max_connections=" + MAX_CONNECTIONS,
+                "-c",
+                "max_prepared_transactions=" + MAX_PREPARED_TRANSACTIONS);
     container.start();
     return new TestPostgres(
         container.getJdbcUrl(), container.getUsername(), container.getPassword());
@@ -133,6 +141,7 @@ public final class TestPostgres {
           EmbeddedPostgres.builder()
               .setDataDirectory(Files.createTempDirectory(Files.createDirectories(parent), "test-"))
               .setServerConfig("max_connections", MAX_CONNECTIONS)
+              .setServerConfig("max_prepared_transactions", MAX_PREPARED_TRANSACTIONS)
               .setServerConfig("unix_socket_directories", "")
               .setPGStartupWait(Duration.ofSeconds(60))
               .start();
