@@ -36,7 +36,7 @@ public final class Session {
 
   /** A statement as it stands. */
   public Rows statement(String sql) {
-    return new Rows(handle.createQuery(sql), false);
+    return new Rows(handle.createQuery(sql), 0);
   }
 
   /**
@@ -47,8 +47,7 @@ public final class Session {
     if (!ours) {
       throw new IllegalStateException("a caller's connection keeps its own settings");
     }
-    return new Rows(
-        handle.createQuery(RELAXED.computeIfAbsent(sql, Prelude.RELAXED::before)), true);
+    return new Rows(handle.createQuery(RELAXED.computeIfAbsent(sql, Prelude.RELAXED::before)), 1);
   }
 
   /** Like {@link #relaxed}, for one of many texts that differ in the name of a table. */
@@ -56,7 +55,7 @@ public final class Session {
     if (!ours) {
       throw new IllegalStateException("a caller's connection keeps its own settings");
     }
-    return new Rows(handle.createQuery(Prelude.RELAXED.before(sql)), true);
+    return new Rows(handle.createQuery(Prelude.RELAXED.before(sql)), 1);
   }
 
   /** A read of a partitioned table, planned for its values. Never on a caller's connection. */
@@ -65,7 +64,7 @@ public final class Session {
       throw new IllegalStateException("a caller's connection keeps its own settings");
     }
     return new Rows(
-        handle.createQuery(REPLANNED.computeIfAbsent(sql, Prelude.REPLANNED::before)), true);
+        handle.createQuery(REPLANNED.computeIfAbsent(sql, Prelude.REPLANNED::before)), 1);
   }
 
   /**
@@ -73,7 +72,12 @@ public final class Session {
    * answers the rows of the second. The second sees what was committed before the first returned.
    */
   public Rows second(String sql) {
-    return new Rows(handle.createQuery(sql), true);
+    return new Rows(handle.createQuery(sql), 1);
+  }
+
+  /** The same for a text of three statements; answers the rows of the third. */
+  public Rows third(String sql) {
+    return new Rows(handle.createQuery(sql), 2);
   }
 
   /**
@@ -82,7 +86,7 @@ public final class Session {
    */
   public Rows durable(String sql) {
     return ours
-        ? new Rows(handle.createQuery(DURABLE.computeIfAbsent(sql, Prelude.DURABLE::before)), true)
+        ? new Rows(handle.createQuery(DURABLE.computeIfAbsent(sql, Prelude.DURABLE::before)), 1)
         : statement(sql);
   }
 
@@ -92,8 +96,7 @@ public final class Session {
       throw new IllegalStateException("a caller's connection keeps its own settings");
     }
     return new Rows(
-        handle.createQuery(DURABLE_PINNED.computeIfAbsent(sql, Prelude.DURABLE_PINNED::before)),
-        true);
+        handle.createQuery(DURABLE_PINNED.computeIfAbsent(sql, Prelude.DURABLE_PINNED::before)), 1);
   }
 
   /**
@@ -101,7 +104,7 @@ public final class Session {
    * were when it is done.
    */
   public Rows pinned(String sql) {
-    return new Rows(handle.createQuery(PINNED.computeIfAbsent(sql, Prelude::pinned)), true);
+    return new Rows(handle.createQuery(PINNED.computeIfAbsent(sql, Prelude::pinned)), 1);
   }
 
   /**
@@ -131,11 +134,11 @@ public final class Session {
    */
   public static final class Rows {
     private final Query query;
-    private final boolean behindPrelude;
+    private final int statementsBefore;
 
-    Rows(Query query, boolean behindPrelude) {
+    Rows(Query query, int statementsBefore) {
       this.query = query;
-      this.behindPrelude = behindPrelude;
+      this.statementsBefore = statementsBefore;
     }
 
     /** Binds an integer. */
@@ -202,7 +205,7 @@ public final class Session {
     }
 
     private ResultSet result(PreparedStatement statement) throws SQLException {
-      if (behindPrelude) {
+      for (int before = 0; before < statementsBefore; before++) {
         statement.getMoreResults();
       }
       return statement.getResultSet();
