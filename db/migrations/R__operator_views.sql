@@ -296,7 +296,8 @@ COMMENT ON VIEW trunkline.stalls IS
   'Open transactions (pid), prepared ones and replication slots (name) that hold back vacuum or the retention of a topic, how old they are and what they run. Nothing here delays publishing or reading.';
 
 -- How far each group is behind in each partition: in records, and in time, which is the age of the oldest record that it
--- has not committed; zero if there is none. Never null. A few steps into indexes for each.
+-- has not done with; zero if there is none. Never null. A few steps into indexes for each; for a shared group also all
+-- that it has claimed or keeps waiting, which counts: in_flight and waiting say how much of the lag that is.
 DROP VIEW IF EXISTS trunkline.group_lag;
 CREATE VIEW trunkline.group_lag AS
 SELECT
@@ -306,12 +307,14 @@ SELECT
   p.partition,
   at.committed,
   log.log_end,
-  greatest(log.log_end - at.committed, 0) AS lag,
+  greatest(log.log_end - at.committed, 0) + in_flight.records + waiting.records AS lag,
+  in_flight.records AS in_flight,
+  waiting.records AS waiting,
   CASE
-    WHEN at.committed < log.log_end THEN greatest(clock_timestamp() - coalesce((
+    WHEN oldest."offset" < log.log_end THEN greatest(clock_timestamp() - coalesce((
       SELECT s.appended_at
       FROM trunkline.segment s
-      WHERE s.topic_id = g.topic_id AND s.partition = p.partition AND s.base_offset <= at.committed
+      WHERE s.topic_id = g.topic_id AND s.partition = p.partition AND s.base_offset <= oldest."offset"
       ORDER BY s.base_offset DESC
       LIMIT 1), clock_timestamp()), interval '0')
     ELSE interval '0'
@@ -339,8 +342,22 @@ CROSS JOIN LATERAL (
     WHERE c.group_id = g.id AND c.partition = p.partition
     ORDER BY c.id DESC
     LIMIT 1), p.log_start)) AS committed) at
+CROSS JOIN LATERAL (
+  SELECT
+    coalesce(sum(cardinality(l.ids)), 0)::bigint AS records,
+    min((SELECT min(u."offset") FROM unnest(l.offsets) AS u("offset") WHERE u."offset" >= p.log_start))
+      FILTER (WHERE l.redelivery_id IS NULL) AS oldest
+  FROM trunkline.shared_lease l
+  WHERE g.kind = 'SHARED' AND l.group_id = g.id AND l.partition = p.partition) in_flight
+CROSS JOIN LATERAL (
+  SELECT
+    count(*) AS records,
+    min(w."offset") FILTER (WHERE w.redelivery_id IS NULL AND w."offset" >= p.log_start) AS oldest
+  FROM trunkline.shared_waiting w
+  WHERE g.kind = 'SHARED' AND w.group_id = g.id AND w.partition = p.partition) waiting
+CROSS JOIN LATERAL (SELECT least(at.committed, in_flight.oldest, waiting.oldest) AS "offset") oldest
 LEFT JOIN trunkline.group_partition gp ON gp.group_id = g.id AND gp.partition = p.partition
 LEFT JOIN trunkline.group_member m ON m.id = gp.member_id;
 
 COMMENT ON VIEW trunkline.group_lag IS
-  'One row per group and partition: its position, its lag in records and in time, and which member has the partition.';
+  'One row per group and partition: its position, its lag in records and in time, and which member has the partition. Of a shared group nobody has it, and the lag includes what is in flight and what waits.';

@@ -196,8 +196,28 @@ LANGUAGE sql STABLE AS $$
   WHERE p.topic_id = $1
 $$;
 
+-- The lowest offset, from one on, that a shared group has claimed or keeps waiting in a partition; null if there is none,
+-- and for every other group. Dead letters on their way back do not count: they have copies of their own.
+-- One step into shared_waiting_offset_idx, and all leases there are: as many as claims are being worked on.
+CREATE OR REPLACE FUNCTION trunkline.lowest_in_hand(group_id integer, partition integer, from_offset bigint)
+RETURNS bigint
+LANGUAGE sql STABLE AS $$
+  SELECT least(
+    (
+      SELECT min(u."offset")
+      FROM trunkline.shared_lease l
+      CROSS JOIN LATERAL unnest(l.offsets) AS u("offset")
+      WHERE l.group_id = $1 AND l.partition = $2 AND l.redelivery_id IS NULL AND u."offset" >= $3),
+    (
+      SELECT min(w."offset")
+      FROM trunkline.shared_waiting w
+      WHERE w.group_id = $1 AND w.partition = $2 AND w.redelivery_id IS NULL AND w."offset" >= $3))
+$$;
+
 -- What groups would lose if a chunk went: per group and partition, the offsets from the first that it still needs up to
--- the end of the chunk. A partition that a group has not committed in yet it needs from the beginning.
+-- the end of the chunk. A partition that a group has not committed in yet it needs from the beginning. A shared group
+-- needs what it has claimed and not settled, and what it keeps waiting, too: of the offsets told, it may have settled
+-- some.
 CREATE OR REPLACE FUNCTION trunkline.unread_in_chunk(topic_id integer, number integer)
 RETURNS TABLE (group_name text, partition integer, from_offset bigint, to_offset bigint)
 LANGUAGE plpgsql STABLE AS $$
@@ -209,12 +229,15 @@ BEGIN
   CROSS JOIN trunkline.chunk_ends(unread_in_chunk.topic_id, unread_in_chunk.number) e
   JOIN trunkline.topic_partition p ON p.topic_id = unread_in_chunk.topic_id AND p.partition = e.partition
   CROSS JOIN LATERAL (
-    SELECT greatest(p.log_start, coalesce((
-      SELECT c.committed
-      FROM trunkline.group_commit c
-      WHERE c.group_id = g.id AND c.partition = e.partition
-      ORDER BY c.id DESC
-      LIMIT 1), 0)) AS first_offset) need
+    SELECT greatest(p.log_start, least(
+      coalesce((
+        SELECT c.committed
+        FROM trunkline.group_commit c
+        WHERE c.group_id = g.id AND c.partition = e.partition
+        ORDER BY c.id DESC
+        LIMIT 1), 0),
+      CASE WHEN g.kind = 'SHARED' THEN trunkline.lowest_in_hand(g.id, e.partition, p.log_start) END)) AS first_offset
+    ) need
   WHERE g.topic_id = unread_in_chunk.topic_id AND need.first_offset < e.log_end
   ORDER BY g.name, e.partition;
 END

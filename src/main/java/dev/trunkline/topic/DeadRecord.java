@@ -13,6 +13,7 @@ import java.util.Optional;
  * @param record the record as it was, whether or not the topic still has it
  * @param reason why it was given up; {@link DeathReason#PARKED} if it waits, untried, behind
  *     another one of its key
+ * @param detail what a shared group's handler said with {@code Outcome.deadLetter(detail)}
  * @param error the exception it died of
  * @param attempts how often it failed
  * @param diedAt when it was given up
@@ -24,6 +25,7 @@ public record DeadRecord(
     String group,
     TopicRecord record,
     DeathReason reason,
+    Optional<String> detail,
     Optional<DeathError> error,
     int attempts,
     Instant diedAt,

@@ -26,6 +26,7 @@ final class DeadRecordStore {
         "offset",
         record_id,
         reason,
+        detail,
         error_class,
         error_message,
         error_stack,
@@ -66,7 +67,8 @@ final class DeadRecordStore {
 
   /**
    * Sends dead letters back to their group: they move to its redeliveries, with this death added to
-   * their history. Those of parked keys stay: they go back together, in order. Answers how many.
+   * their history. Those of parked keys stay: they go back together, in order. For a shared group
+   * they also wait, due at once, attempts counted from zero. Answers how many.
    */
   private static final String REPLAY =
       """
@@ -90,13 +92,20 @@ final class DeadRecordStore {
           jsonb_build_array(jsonb_build_object(
             'diedAt', l.died_at,
             'reason', l.reason,
+            'detail', l.detail,
             'errorClass', l.error_class,
             'errorMessage', l.error_message,
             'deliveries', l.deliveries,
             'replayedAt', clock_timestamp())) || coalesce(l.deaths, '[]'),
           l.payload
         FROM letter l
-        RETURNING partition
+        RETURNING id, partition, "offset", record_id
+      ), waiting AS (
+        INSERT INTO trunkline.shared_waiting (
+          due_at, group_id, partition, "offset", record_id, deliveries, acquired, redelivery_id)
+        SELECT clock_timestamp(), g.id, back.partition, back."offset", back.record_id, 0, 0, back.id
+        FROM back
+        JOIN trunkline.consumer_group g ON g.id = :groupId AND g.kind = 'SHARED'
       )
       SELECT count(*) FROM back
       """;
@@ -223,6 +232,7 @@ final class DeadRecordStore {
         row.getString("group_name"),
         record,
         DeathReason.valueOf(row.getString("reason")),
+        Optional.ofNullable(row.getString("detail")),
         errorClass == null
             ? Optional.empty()
             : Optional.of(

@@ -60,7 +60,8 @@ public final class Group {
   }
 
   /**
-   * Moves the group to another place, in every partition.
+   * Moves the group to another place, in every partition. A shared group begins anew there: what it
+   * had claimed, and what waited to be delivered again, is forgotten.
    *
    * @throws GroupBusyException if it has running members: they would go on where they are
    * @throws GroupNotFoundException if it has been deleted
@@ -87,6 +88,7 @@ public final class Group {
       throw new GroupNotFoundException(row.topic(), row.name());
     }
     engine.groups().lookAgain();
+    engine.shared().lookAgain();
   }
 
   @Override

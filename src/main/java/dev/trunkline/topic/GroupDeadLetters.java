@@ -14,7 +14,8 @@ import java.util.stream.IntStream;
  *
  * <p>A replayed record is delivered to this group only, at its own offset, before newer records of
  * its partition and in the order of the log; attempts start from zero. The members that {@code
- * subscribe} get it; one that pulls does not.
+ * subscribe} get it; one that pulls does not. To a shared group it goes as soon as somebody asks
+ * for records, in no order.
  */
 public final class GroupDeadLetters {
   /** Most letters that one {@link #browse} answers. */
@@ -148,7 +149,11 @@ public final class GroupDeadLetters {
 
   /** Those who hold the partitions look for what comes back. */
   private void tell() {
-    engine.groups().moved(group.id());
+    if (group.agreed().kind() == GroupKind.SHARED) {
+      engine.shared().returned(group.id(), 0);
+    } else {
+      engine.groups().moved(group.id());
+    }
   }
 
   private long newest() {

@@ -145,6 +145,10 @@ final class GroupStore {
         DELETE FROM trunkline.parked_key WHERE group_id = :groupId
       ), redeliveries AS (
         DELETE FROM trunkline.group_redelivery WHERE group_id = :groupId
+      ), leases AS (
+        DELETE FROM trunkline.shared_lease WHERE group_id = :groupId
+      ), waiting AS (
+        DELETE FROM trunkline.shared_waiting WHERE group_id = :groupId
       ), members AS (
         DELETE FROM trunkline.group_member WHERE group_id = :groupId RETURNING id
       ), beats AS (

@@ -92,7 +92,8 @@ final class Groups {
 
   /**
    * Moves a group without running members to another place. What was on its way back to it, and the
-   * attempts counted so far, are of the old place and stay.
+   * attempts counted so far, are of the old place and stay; but a shared group begins anew: what it
+   * had claimed, and what waited, is forgotten.
    *
    * @throws GroupBusyException if it has running members
    */
@@ -106,6 +107,9 @@ final class Groups {
             throw new GroupBusyException(group.name(), running);
           }
           RebalanceStore.addPartitions(session, group.id());
+          if (group.agreed().kind() == GroupKind.SHARED) {
+            SharedGroupStore.clear(session, group.id());
+          }
           GroupStore.place(session, topicId, group.id(), to);
           return true;
         });
@@ -113,7 +117,17 @@ final class Groups {
 
   /** Answers whether it was there. */
   boolean delete(int groupId) {
-    return database.inTransaction(
-        session -> RebalanceStore.lock(session, groupId) && GroupStore.delete(session, groupId));
+    return delete(database, groupId);
+  }
+
+  /** The same, whatever the topic. */
+  static boolean delete(Database database, int groupId) {
+    boolean deleted =
+        database.inTransaction(
+            session ->
+                RebalanceStore.lock(session, groupId) && GroupStore.delete(session, groupId));
+    // A claim that was under way has left a lease that the deletion could not see yet.
+    database.run(session -> SharedGroupStore.clear(session, groupId));
+    return deleted;
   }
 }

@@ -76,6 +76,12 @@ final class Rebalancer {
   }
 
   private void rebalance(Session session, GroupRow group) {
+    if (group.agreed().kind() == GroupKind.SHARED) {
+      // Its partitions are nobody's: each claim takes one for a moment. Silent members are the
+      // SharedReaper's, who first takes back what they hold.
+      RebalanceStore.addPartitions(session, group.id());
+      return;
+    }
     List<Long> silent = MemberStore.removeSilent(session, group.id());
     if (!silent.isEmpty()) {
       LOG.info("{}: members {} are silent, their partitions go to others", group.title(), silent);

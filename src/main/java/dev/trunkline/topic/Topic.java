@@ -295,6 +295,36 @@ public final class Topic {
     return uninterrupted(() -> new Subscription(engine, row, found, config, handling).start());
   }
 
+  /**
+   * Declares a shared group: record by record, in no order, with individual acks, like a queue on
+   * the log. Makes it if it is not there, and finds it if it is there with this configuration.
+   *
+   * @return a member of it, to be closed
+   * @throws dev.trunkline.error.GroupConfigMismatchException if it is there with another
+   *     configuration, or is not shared
+   */
+  public SharedGroup sharedGroup(String group, SharedGroupConfig config) {
+    engine.requireOpen();
+    return new SharedGroup(
+        engine, row, sharedGroups().declare(ValidName.checked("group", group), config));
+  }
+
+  /**
+   * Declares a shared group and gives it this configuration if it has another one. All processes
+   * obey it at once, but for the session timeout of members that run.
+   *
+   * @throws dev.trunkline.error.GroupConfigMismatchException if it is there and is not shared
+   */
+  public SharedGroup alterSharedGroup(String group, SharedGroupConfig config) {
+    engine.requireOpen();
+    return new SharedGroup(
+        engine, row, sharedGroups().alter(ValidName.checked("group", group), config));
+  }
+
+  private SharedGroups sharedGroups() {
+    return new SharedGroups(engine.database(), row, () -> engine.tail(row).boundsForSure());
+  }
+
   private GroupRow declared(String group, GroupConfig config) {
     engine.requireOpen();
     GroupRow found = groups().declare(ValidName.checked("group", group), GroupKind.ORDERED, config);

@@ -23,6 +23,7 @@ final class TopicEngine {
   private final LogReader reader;
   private final GroupEngine groups;
   private final Loop upkeep;
+  private final SharedEngine shared;
   private final Map<Integer, Tail> tails = new ConcurrentHashMap<>();
   private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -36,6 +37,7 @@ final class TopicEngine {
     this.groups = new GroupEngine(database, config.pollInterval(), config.notifies());
     this.upkeep =
         new Loop("topic-upkeep", new Upkeep(database, config.listener(), config.pollInterval()));
+    this.shared = new SharedEngine(database, broadcast, config.pollInterval());
   }
 
   TopicEngine start() {
@@ -44,6 +46,7 @@ final class TopicEngine {
         () -> {
           tails.values().forEach(Tail::published);
           groups.lookAgain();
+          shared.lookAgain();
         });
     if (config.upkeep()) {
       upkeep.start();
@@ -61,6 +64,10 @@ final class TopicEngine {
 
   GroupEngine groups() {
     return groups;
+  }
+
+  SharedEngine shared() {
+    return shared;
   }
 
   TopicsConfig config() {
@@ -114,6 +121,8 @@ final class TopicEngine {
         wake(Integer.parseInt(text.substring(PUBLISHED.length())));
       } else if (text.startsWith(MOVED)) {
         groups.announced(Integer.parseInt(text.substring(MOVED.length())));
+      } else if (text.startsWith(SharedEngine.DUE)) {
+        shared.announced(Integer.parseInt(text.substring(SharedEngine.DUE.length())));
       }
     } catch (NumberFormatException e) {
       // Not ours: whoever it was meant for will look by itself.
@@ -133,6 +142,7 @@ final class TopicEngine {
       upkeep.close();
       groups.closeAll(
           () -> {
+            shared.close();
             tails.values().forEach(Tail::close);
             afterwards.run();
           });

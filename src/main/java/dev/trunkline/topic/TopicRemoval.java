@@ -57,8 +57,7 @@ final class TopicRemoval {
       return false;
     }
     for (int groupId : database.run(session -> RemovalStore.groups(session, topicId))) {
-      database.inTransaction(
-          session -> RebalanceStore.lock(session, groupId) && GroupStore.delete(session, groupId));
+      Groups.delete(database, groupId);
     }
     long rows;
     do {

@@ -77,6 +77,33 @@
  *       once; a static member's stay its own until its session is over.
  * </ul>
  *
+ * <h2>Shared groups</h2>
+ *
+ * <p>A {@link SharedGroup} takes the topic record by record, like a queue. Beyond the cursor of a
+ * partition, which is the group's newest commit, every record is ready by itself; nothing is
+ * written for it until it is claimed. {@link SharedClaimer} takes what waits and is due, then the
+ * next records of a partition that nobody else has locked: {@link SharedClaimStore} writes one
+ * lease, whose id is the fencing token, and the new cursor. Each record becomes a {@link
+ * SharedDelivery}, pulled by {@link SharedReceiver} or pushed by a {@link SharedConsumer}. {@link
+ * SharedSettler} carries out what was decided; failed and released records wait. {@link
+ * SharedPulse} says that the members of this process are alive and looks for what was missed,
+ * {@link SharedReaper} takes back what has expired and what silent members hold. {@link
+ * SharedEngine} owns them.
+ *
+ * <pre>{@code
+ *            claim             ack
+ * log ----------------> lease -----> done with
+ *  (cursor moves)       ^   | |
+ *                   due |   | | rejected, unreadable, not retryable, failed or lost for the last time
+ *                       |   | '------> dead_letter (a copy) --- replay --> waiting (with its copy)
+ *                   waiting <
+ *                           '- released, failed or lost: back-off
+ * }</pre>
+ *
+ * <p>Each arrow is one transaction. Claims and settles may be undone by a crash of the server, each
+ * as a whole and the last ones first, which means a redelivery. Retention takes for unread what is
+ * beyond the cursor, in a lease or waiting ({@code trunkline.unread_in_chunk}).
+ *
  * <h2>A crash at each arrow</h2>
  *
  * <ul>

@@ -150,6 +150,8 @@ final class Invariants {
             UNION SELECT 'a parked key', group_id FROM trunkline.parked_key
             UNION SELECT 'a redelivery', group_id FROM trunkline.group_redelivery
             UNION SELECT 'a member', group_id FROM trunkline.group_member
+            UNION SELECT 'a shared lease', group_id FROM trunkline.shared_lease
+            UNION SELECT 'a waiting record', group_id FROM trunkline.shared_waiting
           ) row
           WHERE NOT EXISTS (SELECT FROM trunkline.consumer_group g WHERE g.id = row.group_id)
           LIMIT 20
@@ -243,6 +245,92 @@ final class Invariants {
             OR s.ids[1] >> 40 <> s.chunk
             OR s.ids[cardinality(s.ids)] >> 40 <> s.chunk
           ORDER BY s.topic_id, s.partition, s.base_offset
+          LIMIT 20
+          """,
+          // A shared group has an offset in one place at most: beyond its cursor, or in a lease, or
+          // waiting. What came back from the dead letters is a copy, and has a place of its own.
+          """
+          WITH place AS (
+            SELECT group_id, partition, unnest(offsets) AS "offset", redelivery_id, 'lease ' || id AS state
+            FROM trunkline.shared_lease
+            UNION ALL
+            SELECT group_id, partition, "offset", redelivery_id, 'waiting' FROM trunkline.shared_waiting
+          )
+          SELECT format('offset %s of partition %s of shared group %s is in %s places: %s',
+            "offset", partition, group_id, count(*), string_agg(state, ', ' ORDER BY state))
+          FROM place
+          GROUP BY group_id, partition, "offset", redelivery_id
+          HAVING count(*) > 1
+          LIMIT 20
+          """,
+          """
+          WITH place AS (
+            SELECT group_id, partition, unnest(offsets) AS "offset" FROM trunkline.shared_lease
+            UNION ALL
+            SELECT group_id, partition, "offset" FROM trunkline.shared_waiting
+          )
+          SELECT format('offset %s of partition %s of shared group %s is claimed, but the cursor is at %s',
+            place."offset", place.partition, place.group_id, cursor.committed)
+          FROM place
+          CROSS JOIN LATERAL (
+            SELECT c.committed
+            FROM trunkline.group_commit c
+            WHERE c.group_id = place.group_id AND c.partition = place.partition
+            ORDER BY c.id DESC
+            LIMIT 1) cursor
+          WHERE place."offset" >= cursor.committed
+          LIMIT 20
+          """,
+          // A shared lease has a holder, of its own group.
+          """
+          SELECT format('shared lease %s of group %s is held by member %s, which is gone',
+            l.id, l.group_id, l.member_id)
+          FROM trunkline.shared_lease l
+          WHERE NOT EXISTS (
+            SELECT FROM trunkline.group_member m WHERE m.id = l.member_id AND m.group_id = l.group_id)
+          ORDER BY l.id
+          LIMIT 20
+          """,
+          // An offset names the record that its segment says.
+          """
+          WITH place AS (
+            SELECT l.group_id, l.partition, u."offset", u.id
+            FROM trunkline.shared_lease l
+            CROSS JOIN LATERAL unnest(l.offsets, l.ids) AS u("offset", id)
+            WHERE l.redelivery_id IS NULL
+            UNION ALL
+            SELECT group_id, partition, "offset", record_id
+            FROM trunkline.shared_waiting
+            WHERE redelivery_id IS NULL
+          )
+          SELECT format('offset %s of partition %s of shared group %s is record %s, not %s',
+            place."offset", place.partition, place.group_id, s.ids[place."offset" - s.base_offset + 1], place.id)
+          FROM place
+          JOIN trunkline.consumer_group g ON g.id = place.group_id
+          JOIN trunkline.segment s
+            ON s.topic_id = g.topic_id
+            AND s.partition = place.partition
+            AND s.base_offset <= place."offset"
+            AND s.base_offset + cardinality(s.ids) > place."offset"
+          WHERE s.ids[place."offset" - s.base_offset + 1] <> place.id
+          LIMIT 20
+          """,
+          // What goes back to a shared group has its copy, and each copy is on its way.
+          """
+          WITH place AS (
+            SELECT redelivery_id AS id FROM trunkline.shared_lease WHERE redelivery_id IS NOT NULL
+            UNION ALL
+            SELECT redelivery_id FROM trunkline.shared_waiting WHERE redelivery_id IS NOT NULL
+          ), copy AS (
+            SELECT r.id
+            FROM trunkline.group_redelivery r
+            JOIN trunkline.consumer_group g ON g.id = r.group_id AND g.kind = 'SHARED'
+          )
+          SELECT format('redelivery %s of a shared group %s',
+            coalesce(place.id, copy.id), CASE WHEN copy.id IS NULL THEN 'has no copy' ELSE 'is nowhere' END)
+          FROM place
+          FULL JOIN copy ON copy.id = place.id
+          WHERE place.id IS NULL OR copy.id IS NULL
           LIMIT 20
           """);
 

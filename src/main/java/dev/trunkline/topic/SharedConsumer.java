@@ -1,0 +1,327 @@
+package dev.trunkline.topic;
+
+import dev.trunkline.deadletter.DeathError;
+import dev.trunkline.deadletter.DeathReason;
+import dev.trunkline.error.PayloadUnreadableException;
+import dev.trunkline.internal.loop.IdleBackoff;
+import dev.trunkline.internal.loop.Loop;
+import dev.trunkline.internal.loop.Workers;
+import dev.trunkline.internal.work.Prefetched;
+import dev.trunkline.internal.work.Renewals;
+import dev.trunkline.internal.work.SettleBuffer;
+import dev.trunkline.message.Outcome;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Handlers at work for a shared group, from {@link SharedGroup#consume} until it is closed.
+ * Thread-safe.
+ *
+ * <p>One thread fetches as much as there is room for, the workers handle, one thread settles what
+ * they decided, one renews the leases of what takes long.
+ */
+public final class SharedConsumer implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(SharedConsumer.class);
+  private static final Duration FIRST_WAIT = Duration.ofMillis(5);
+  private static final Duration LAST_WAIT = Duration.ofMillis(640);
+
+  /** When others have what there is: a claim has it locked for a moment. */
+  private static final Duration SOON = Duration.ofMillis(3);
+
+  /** With nothing to do the pulse wakes the fetcher, and so does the end of the log. */
+  private static final Duration UNTIL_WOKEN = Duration.ofHours(1);
+
+  /** As long as nanoseconds can be reckoned with. */
+  private static final Duration FOR_EVER = Duration.ofDays(36_500);
+
+  private static final Duration SETTLE_ON_CLOSE = Duration.ofSeconds(10);
+
+  private final SharedGroup group;
+  private final String title;
+  private final SharedConsumerConfig config;
+  private final SharedHandler handler;
+  private final SharedMember member;
+  private final SharedClaimer claimer;
+  private final Prefetched<SharedDelivery> prefetched;
+  private final SettleBuffer<SharedSettlement> settleBuffer;
+  private final Renewals renewals;
+  private final Workers workers;
+  private final Loop fetcher;
+  private final IdleBackoff idle = new IdleBackoff(FIRST_WAIT, LAST_WAIT);
+  private final AtomicBoolean closed = new AtomicBoolean();
+  private final CountDownLatch stopped = new CountDownLatch(1);
+  private final Tail.Watch grown;
+  private final SharedMember.Watch due;
+  private volatile boolean stopping;
+  private volatile boolean expecting;
+
+  SharedConsumer(
+      SharedGroup group,
+      SharedConsumerConfig config,
+      SharedHandler handler,
+      SharedMember member,
+      SharedSettler settler,
+      SharedClaimer claimer) {
+    this.group = group;
+    this.title = member.group().title();
+    this.config = config;
+    this.handler = handler;
+    this.member = member;
+    this.claimer = claimer;
+    this.prefetched =
+        new Prefetched<>(
+            config.concurrency(),
+            config.prefetch(),
+            config.prefetchBytes(),
+            SharedDelivery::bytes,
+            System::nanoTime);
+    this.settleBuffer = new SettleBuffer<>(title, some -> settler.settle(some).size());
+    this.renewals = new Renewals(title, settler::renew, config.maxLeaseTime());
+    this.workers = new Workers(title, config.concurrency(), false, this::work);
+    this.fetcher = new Loop(title + "-fetcher", this::fetch);
+    this.grown = group.tail().watch(this::wake);
+    this.due = member.watch(this::wake);
+  }
+
+  SharedConsumer start() {
+    settleBuffer.start();
+    renewals.start();
+    workers.start();
+    fetcher.start();
+    return this;
+  }
+
+  /** The name of the group. */
+  public String group() {
+    return group.name();
+  }
+
+  /** Whether the calling thread is one that runs this consumer's handler. */
+  boolean runsOnThisThread() {
+    return workers.includeThisThread();
+  }
+
+  /** Whether {@link #close} has been called. */
+  public boolean isClosed() {
+    return stopping;
+  }
+
+  private void wake() {
+    expecting = true;
+    fetcher.wake();
+  }
+
+  private Duration fetch() {
+    if (stopping || member.end() != null) {
+      return UNTIL_WOKEN;
+    }
+    if (expecting) {
+      expecting = false;
+      idle.reset();
+    }
+    Prefetched.Room room = prefetched.room();
+    if (room.messages() == 0) {
+      return UNTIL_WOKEN;
+    }
+    SharedClaimer.Claim claim =
+        claimer.claim(
+            Math.min(room.messages(), SharedClaimer.MAX_RECORDS),
+            room.bytes(),
+            Optional.empty(),
+            false);
+    List<SharedDelivery> deliveries = claim.deliveries();
+    if (deliveries.isEmpty()) {
+      Duration wait = claim.busy() ? SOON : idle.isIdle() ? UNTIL_WOKEN : idle.next();
+      return shorter(wait, member.untilDue());
+    }
+    idle.reset();
+    deliveries.stream()
+        .map(SharedDelivery::lease)
+        .distinct()
+        .forEach(lease -> lease.renewBy(renewals));
+    prefetched.add(deliveries);
+    return Duration.ZERO;
+  }
+
+  private void work() {
+    try {
+      while (!stopping) {
+        SharedDelivery delivery = prefetched.take();
+        try {
+          if (!stopping) {
+            handle(delivery);
+          } else {
+            settle(delivery, new Verdict.Released(Duration.ZERO));
+          }
+        } finally {
+          prefetched.handled(delivery);
+          fetcher.wake();
+        }
+      }
+    } catch (InterruptedException e) {
+      // Only close() interrupts, and it gives back what is left.
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void handle(SharedDelivery delivery) {
+    if (delivery.lease().isLost()) {
+      // Somebody else has it, or will: starting it would only be done twice.
+      return;
+    }
+    settle(delivery, verdictOn(delivery));
+    // A handler may leave its thread interrupted; the next one must not find it so. A stop has its
+    // own flag.
+    if (Thread.interrupted() && stopping) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private Verdict verdictOn(SharedDelivery delivery) {
+    try {
+      Outcome outcome = handler.handle(delivery);
+      if (outcome == null) {
+        throw new IllegalStateException("the handler returned null instead of an outcome");
+      }
+      return Verdict.of(outcome);
+    } catch (Throwable e) {
+      return verdictOn(delivery, e);
+    }
+  }
+
+  /** Calls no method of the exception but through DeathError: some of them throw again. */
+  private Verdict verdictOn(SharedDelivery delivery, Throwable failure) {
+    if (stopping && failure instanceof InterruptedException) {
+      return new Verdict.Released(Duration.ZERO);
+    }
+    DeathError error = DeathError.of(failure);
+    if (failure instanceof PayloadUnreadableException) {
+      LOG.warn("{}: {} cannot be read, it is dead: {}", title, delivery, error.message());
+      return new Verdict.Dead(DeathReason.UNREADABLE, null, error);
+    }
+    if (config.isNonRetryable(failure)) {
+      LOG.warn("{}: {} is not tried again, it is dead: {}", title, delivery, error.stack());
+      return new Verdict.Dead(DeathReason.NON_RETRYABLE, null, error);
+    }
+    LOG.info("{}: {} failed: {}: {}", title, delivery, error.className(), error.message());
+    return new Verdict.Failed(Optional.empty(), error, DeathReason.DELIVERY_LIMIT);
+  }
+
+  private void settle(SharedDelivery delivery, Verdict verdict) {
+    if (delivery.beginSettling()) {
+      settleBuffer.add(new SharedSettlement(delivery, verdict));
+    }
+  }
+
+  /** Stops within the configured {@code shutdownTimeout}; see {@link #close(Duration)}. */
+  @Override
+  public void close() {
+    close(config.shutdownTimeout());
+  }
+
+  /**
+   * Stops: claims nothing more, gives back what waits for a handler, lets running handlers finish,
+   * and after the timeout interrupts them and gives their records back. What is given back has
+   * burnt no attempt. Idempotent. If the calling thread is interrupted, the timeout is over at
+   * once, and the thread is left interrupted. Called by a handler of this consumer, it returns at
+   * once, and the consumer stops when the handler has returned.
+   *
+   * @param timeout how long running handlers may take: zero or more
+   */
+  public void close(Duration timeout) {
+    if (timeout.isNegative()) {
+      throw new IllegalArgumentException("timeout must not be negative: " + timeout);
+    }
+    if (workers.includeThisThread()) {
+      closeFromHandler(timeout);
+      return;
+    }
+    boolean interrupted = Thread.interrupted();
+    if (closed.compareAndSet(false, true)) {
+      stopping = true;
+      try {
+        interrupted |= stop(interrupted ? Duration.ZERO : timeout);
+      } finally {
+        stopped.countDown();
+      }
+    } else {
+      interrupted |= !awaitStopped();
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** A handler that waited for itself would wait for ever. */
+  private void closeFromHandler(Duration timeout) {
+    stopping = true;
+    Thread closer = new Thread(() -> close(timeout), "trunkline-" + title + "-closer");
+    closer.setDaemon(true);
+    closer.start();
+  }
+
+  /** Answers whether the calling thread was interrupted meanwhile; its flag is clear then. */
+  private boolean stop(Duration timeout) {
+    grown.close();
+    due.close();
+    fetcher.close();
+    boolean interrupted = Thread.interrupted();
+    giveBackWaiting();
+    interrupted |= awaitHandlers(interrupted ? Duration.ZERO : timeout);
+    giveBackWaiting();
+    for (SharedDelivery delivery : prefetched.unfinished()) {
+      LOG.info("{}: {} still runs after the timeout, it is given back", title, delivery);
+      settle(delivery, new Verdict.Released(Duration.ZERO));
+    }
+    workers.interrupt();
+    try {
+      if (!settleBuffer.awaitEmpty(SETTLE_ON_CLOSE)) {
+        LOG.warn("{}: what was handled last could not be settled, it is redelivered", title);
+      }
+    } catch (InterruptedException e) {
+      interrupted = true;
+    }
+    settleBuffer.close();
+    renewals.close();
+    group.forget(this);
+    return interrupted | Thread.interrupted();
+  }
+
+  private static Duration shorter(Duration a, Duration b) {
+    return a.compareTo(b) < 0 ? a : b;
+  }
+
+  private boolean awaitStopped() {
+    try {
+      stopped.await();
+      return true;
+    } catch (InterruptedException e) {
+      return false;
+    }
+  }
+
+  private void giveBackWaiting() {
+    for (SharedDelivery delivery : prefetched.drain()) {
+      settle(delivery, new Verdict.Released(Duration.ZERO));
+      prefetched.givenBack(delivery);
+    }
+  }
+
+  /** Idle workers wait for a delivery that does not come: only those that run are waited for. */
+  private boolean awaitHandlers(Duration timeout) {
+    long end = System.nanoTime() + shorter(timeout, FOR_EVER).toNanos();
+    try {
+      while (!prefetched.isEmpty() && System.nanoTime() - end < 0) {
+        workers.await(Duration.ofMillis(5));
+      }
+      return false;
+    } catch (InterruptedException e) {
+      return true;
+    }
+  }
+}

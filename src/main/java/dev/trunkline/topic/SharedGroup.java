@@ -1,0 +1,210 @@
+package dev.trunkline.topic;
+
+import static java.util.Objects.requireNonNull;
+
+import dev.trunkline.error.GroupNotFoundException;
+import dev.trunkline.error.LeaseLostException;
+import dev.trunkline.internal.work.VisibilityTimeout;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A group that shares a topic out record by record, like a queue: any number of consumers, each
+ * record settled by itself, in no order. Other groups of the topic get the same records. No payload
+ * is copied. Thread-safe.
+ *
+ * <p>This object is one member of the group, from the first receive or consume until it is closed;
+ * a process may have several. All methods throw {@link dev.trunkline.error.DatabaseException} if
+ * the database cannot be reached.
+ */
+public final class SharedGroup implements AutoCloseable, MemberConsumer {
+  private final TopicEngine engine;
+  private final TopicRow topic;
+  private final SharedGroupRow row;
+  private final Set<SharedConsumer> consumers = ConcurrentHashMap.newKeySet();
+  private @Nullable Joined joined;
+  private volatile boolean closed;
+
+  /** What comes with being a member. */
+  private record Joined(
+      SharedMember member, SharedSettler settler, SharedClaimer claimer, SharedReceiver receiver) {}
+
+  SharedGroup(TopicEngine engine, TopicRow topic, SharedGroupRow row) {
+    this.engine = engine;
+    this.topic = topic;
+    this.row = row;
+  }
+
+  /** The name. */
+  public String name() {
+    return row.name();
+  }
+
+  /** The name of the topic. */
+  public String topic() {
+    return topic.name();
+  }
+
+  /**
+   * Claims records and answers them; waits while there is nothing. They are hidden from the group's
+   * other consumers for its visibility timeout; settle each by its own methods, or {@link #ackAll}.
+   *
+   * @return none if the wait is over, or the calling thread was interrupted, and stays so
+   * @throws GroupNotFoundException if the group has been deleted
+   */
+  public List<SharedDelivery> receive(PollOptions options) {
+    return join().receiver().receive(requireNonNull(options, "options"), Optional.empty());
+  }
+
+  /**
+   * The same, with another visibility timeout.
+   *
+   * @param visibilityTimeout 1 ms to 12 h
+   */
+  public List<SharedDelivery> receive(PollOptions options, Duration visibilityTimeout) {
+    Duration checked = VisibilityTimeout.check("visibilityTimeout", visibilityTimeout);
+    return join().receiver().receive(requireNonNull(options, "options"), Optional.of(checked));
+  }
+
+  /**
+   * Acks many deliveries of this group in few statements. All that are held are acked; then, if
+   * some were not, the exception for the first of them is thrown.
+   *
+   * @throws LeaseLostException if one was no longer held, or was settled before
+   */
+  public void ackAll(Collection<SharedDelivery> deliveries) {
+    join()
+        .settler()
+        .settleNow(
+            deliveries.stream()
+                .map(delivery -> new SharedSettlement(delivery, new Verdict.Done()))
+                .toList());
+  }
+
+  /** Handles records with ten handlers at a time, until the consumer is closed. */
+  public SharedConsumer consume(SharedHandler handler) {
+    return consume(SharedConsumerConfig.defaults(), handler);
+  }
+
+  /**
+   * Handles records until the consumer, or this object, is closed. Leases of what takes long are
+   * renewed by themselves.
+   *
+   * @throws GroupNotFoundException if the group has been deleted
+   */
+  public SharedConsumer consume(SharedConsumerConfig config, SharedHandler handler) {
+    requireNonNull(config, "config");
+    requireNonNull(handler, "handler");
+    Joined as = join();
+    SharedConsumer consumer =
+        new SharedConsumer(
+            this,
+            config,
+            handler,
+            as.member(),
+            as.settler(),
+            new SharedClaimer(engine.shared(), topic, as.member(), as.settler()));
+    consumers.add(consumer);
+    return consumer.start();
+  }
+
+  /**
+   * What the group has still to do, per partition, at this moment. Published records count from
+   * when they have an offset.
+   */
+  public List<SharedLag> lag() {
+    engine.requireOpen();
+    return engine.database().run(session -> SharedGroupStore.lag(session, row.id()));
+  }
+
+  /**
+   * The records that the group has given up. A replayed one is delivered to this group only, with
+   * its own offset; attempts start from zero.
+   */
+  public GroupDeadLetters deadLetters() {
+    return asGroup().deadLetters();
+  }
+
+  /**
+   * Lets the group begin anew at another place: what it had claimed and what waited to be delivered
+   * again is forgotten, its dead letters stay. No member may be running, in any process.
+   *
+   * @throws dev.trunkline.error.GroupBusyException if members are running
+   */
+  public void reset(StartFrom to) {
+    asGroup().reset(requireNonNull(to, "to"));
+  }
+
+  /** Closes this object and deletes the group with its position; its dead letters stay. */
+  public void delete() {
+    close();
+    asGroup().delete();
+  }
+
+  private Group asGroup() {
+    return new Topic(engine, topic).group(row.name());
+  }
+
+  Tail tail() {
+    return engine.tail(topic);
+  }
+
+  void forget(SharedConsumer consumer) {
+    consumers.remove(consumer);
+  }
+
+  private synchronized Joined join() {
+    engine.requireOpen();
+    if (closed) {
+      throw new IllegalStateException("this shared group is closed");
+    }
+    Joined as = joined;
+    if (as == null) {
+      SharedMember member = engine.shared().join(row);
+      SharedSettler settler = new SharedSettler(engine.shared(), member);
+      SharedClaimer claimer = new SharedClaimer(engine.shared(), topic, member, settler);
+      as =
+          new Joined(
+              member, settler, claimer, new SharedReceiver(member, claimer, tail(), () -> closed));
+      joined = as;
+      engine.groups().opened(this);
+      engine.listen();
+    }
+    return as;
+  }
+
+  @Override
+  public boolean runsOnThisThread() {
+    return consumers.stream().anyMatch(SharedConsumer::runsOnThisThread);
+  }
+
+  /**
+   * Closes the consumers of this object, gives back, uncounted, what was received and not settled,
+   * and leaves the group. Idempotent.
+   */
+  @Override
+  public void close() {
+    closed = true;
+    List.copyOf(consumers).forEach(SharedConsumer::close);
+    Joined as;
+    synchronized (this) {
+      as = joined;
+      joined = null;
+    }
+    if (as != null) {
+      as.member().wake();
+      engine.shared().leave(as.member());
+      engine.groups().closed(this);
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "SharedGroup[" + row.title() + "]";
+  }
+}
