@@ -22,7 +22,6 @@ import dev.trunkline.topic.Subscription;
 import dev.trunkline.topic.Topic;
 import dev.trunkline.topic.TopicConfig;
 import dev.trunkline.topic.TopicRecord;
-import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -168,7 +167,7 @@ class KilledMemberTest {
       publish(topic, 0, 100);
       try (SecondJvm other = OtherProcess.running(Polls.class, database).start()) {
         other.awaitLine("polled all");
-        signal("-STOP", other);
+        other.freeze();
         try (GroupConsumer here = topic.join("billing", QUICK)) {
           List<TopicRecord> again = new ArrayList<>();
           Awaits.until(
@@ -176,7 +175,7 @@ class KilledMemberTest {
                 again.addAll(here.poll(Duration.ofMillis(100)));
                 return again.size() == 100;
               });
-          signal("-CONT", other);
+          other.thaw();
           database.execute("INSERT INTO word VALUES ('late')");
           other.awaitLine("polled again");
           assertThat(other.lines()).contains("commit refused", "lost [0, 1, 2, 3]");
@@ -192,11 +191,5 @@ class KilledMemberTest {
         IntStream.range(from, from + count)
             .mapToObj(i -> Message.text(String.valueOf(i)).withKey("key-" + i))
             .toList());
-  }
-
-  private static void signal(String signal, SecondJvm other)
-      throws IOException, InterruptedException {
-    Process kill = new ProcessBuilder("kill", signal, String.valueOf(other.pid())).start();
-    assertThat(kill.waitFor()).isZero();
   }
 }

@@ -91,6 +91,30 @@ public final class SecondJvm implements AutoCloseable {
     process.toHandle().destroy();
   }
 
+  /** kill -STOP: it stands still, and its connections stay open. */
+  public void freeze() {
+    signal("-STOP");
+  }
+
+  /** kill -CONT. */
+  public void thaw() {
+    signal("-CONT");
+  }
+
+  private void signal(String signal) {
+    try {
+      Process kill = new ProcessBuilder("kill", signal, String.valueOf(pid())).start();
+      if (kill.waitFor() != 0) {
+        throw new IllegalStateException("kill " + signal + " failed");
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted", e);
+    }
+  }
+
   /** Waits until it has ended; returns its exit status. */
   public int awaitExit(Duration patience) {
     try {
