@@ -27,6 +27,9 @@ import dev.trunkline.topic.FailurePolicy;
 import dev.trunkline.topic.Group;
 import dev.trunkline.topic.GroupConfig;
 import dev.trunkline.topic.GroupConsumer;
+import dev.trunkline.topic.SharedConsumerConfig;
+import dev.trunkline.topic.SharedGroup;
+import dev.trunkline.topic.SharedGroupConfig;
 import dev.trunkline.topic.StartFrom;
 import dev.trunkline.topic.Subscription;
 import dev.trunkline.topic.Topic;
@@ -396,6 +399,29 @@ final class ReadmeExamples {
     }
     // end::topic-poll[]
     return handled;
+  }
+
+  SharedGroup consumeShared(Topic orders) {
+    // tag::topic-shared[]
+    SharedGroup labels =
+        orders.sharedGroup(
+            "labels",
+            SharedGroupConfig.from(StartFrom.earliest())
+                .withVisibilityTimeout(Duration.ofSeconds(30)));
+
+    labels.consume(
+        SharedConsumerConfig.defaults()
+            .withConcurrency(20), // in each process, for one partition, too
+        delivery -> {
+          Order order = delivery.message().json(Order.class);
+          if (order.email().isBlank()) {
+            return Outcome.deadLetter("no address");
+          }
+          mailer.confirm(order.email(), order.id()); // an exception means: try again, later
+          return Outcome.ack(); // this record, whatever becomes of those before it
+        });
+    // end::topic-shared[]
+    return labels;
   }
 
   long operateTopic(Topic orders) {

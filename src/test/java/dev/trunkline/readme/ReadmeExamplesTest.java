@@ -17,6 +17,7 @@ import dev.trunkline.readme.ReadmeExamples.Order;
 import dev.trunkline.support.Awaits;
 import dev.trunkline.support.PostgresTest;
 import dev.trunkline.support.TestDatabase;
+import dev.trunkline.topic.SharedGroup;
 import dev.trunkline.topic.Subscription;
 import dev.trunkline.topic.Topic;
 import java.nio.file.NoSuchFileException;
@@ -245,6 +246,24 @@ class ReadmeExamplesTest {
       assertThat(mailed).containsExactly("A-1");
       assertThat(examples.pollTopic(orders)).isEqualTo(1);
       assertThat(examples.operateTopic(orders)).isBetween(0L, 1L);
+      orders.delete();
+    }
+  }
+
+  @Test
+  void a_shared_group_acks_each_record_by_itself() throws Exception {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      Topic orders = examples.publish(trunkline, ORDER);
+      orders.publish(Message.json(new Order("A-2", " ", 1)).withKey("A-1"));
+      orders.publish(Message.json(new Order("A-3", "cy@example.org", 1)).withKey("A-1"));
+
+      SharedGroup labels = examples.consumeShared(orders);
+
+      Awaits.until(() -> labels.lag().stream().allMatch(lag -> lag.records() == 0));
+      assertThat(mailed).containsExactlyInAnyOrder("A-1", "A-3");
+      assertThat(labels.deadLetters().browse(10))
+          .extracting(letter -> letter.detail().orElseThrow())
+          .containsExactly("no address");
       orders.delete();
     }
   }
