@@ -2,8 +2,8 @@ package dev.trunkline.demo;
 
 import dev.trunkline.Trunkline;
 import dev.trunkline.error.TrunklineException;
+import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.retry.RetryPolicy;
-import dev.trunkline.topic.FailurePolicy;
 import dev.trunkline.topic.GroupConfig;
 import dev.trunkline.topic.MemberConfig;
 import dev.trunkline.topic.StartFrom;

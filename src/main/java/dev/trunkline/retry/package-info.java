@@ -1,6 +1,6 @@
 /**
- * When to try again: a pure function from the number of failed deliveries to a delay, and the
- * limit.
+ * When to try again: a pure function from the number of failed deliveries to a delay, the limit,
+ * and what happens at the limit where order is kept.
  */
 @NullMarked
 package dev.trunkline.retry;

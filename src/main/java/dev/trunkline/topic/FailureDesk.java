@@ -3,6 +3,7 @@ package dev.trunkline.topic;
 import dev.trunkline.deadletter.DeathError;
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.retry.FailurePolicy;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;

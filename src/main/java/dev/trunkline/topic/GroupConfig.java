@@ -2,6 +2,7 @@ package dev.trunkline.topic;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.retry.RetryPolicy;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;

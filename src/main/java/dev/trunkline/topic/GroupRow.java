@@ -1,5 +1,6 @@
 package dev.trunkline.topic;
 
+import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.retry.Jitter;
 import dev.trunkline.retry.RetryPolicy;
 import java.sql.ResultSet;

@@ -2,6 +2,7 @@ package dev.trunkline.topic;
 
 import static java.util.Objects.requireNonNull;
 
+import dev.trunkline.retry.FailurePolicy;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.Set;

@@ -4,6 +4,7 @@ import dev.trunkline.deadletter.DeathError;
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.error.PayloadUnreadableException;
 import dev.trunkline.internal.loop.IdleBackoff;
+import dev.trunkline.retry.FailurePolicy;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;

@@ -53,8 +53,9 @@
  * inside the transaction of its offset.
  *
  * <p>Failing. The {@link FailureDesk} counts attempts, and makes a record a dead letter in the
- * statement that takes the group past it; with {@link FailurePolicy#PARK} later ones of its key go
- * along. {@link GroupDeadLetters} send them back as redeliveries, which go before newer records.
+ * statement that takes the group past it; with {@link dev.trunkline.retry.FailurePolicy#PARK} later
+ * ones of its key go along. {@link GroupDeadLetters} send them back as redeliveries, which go
+ * before newer records.
  *
  * <pre>{@code
  *              join, leave, silence              the owner finishes the record in hand,

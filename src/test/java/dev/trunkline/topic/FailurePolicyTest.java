@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.message.Message;
+import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.support.Awaits;
 import java.util.ArrayList;
 import java.util.Collections;

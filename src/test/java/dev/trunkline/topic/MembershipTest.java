@@ -7,6 +7,7 @@ import dev.trunkline.error.GroupBusyException;
 import dev.trunkline.error.GroupConfigMismatchException;
 import dev.trunkline.error.GroupNotFoundException;
 import dev.trunkline.error.InstanceInUseException;
+import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.support.Awaits;
 import dev.trunkline.topic.GroupPulseStore.Claim;
 import java.time.Duration;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.trunkline.message.Message;
+import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.support.Awaits;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
