@@ -55,7 +55,7 @@ SELECT
   coalesce(t.dead, 0) AS dead,
   coalesce(t.sent, 0) AS sent,
   coalesce(t.acked, 0) AS acked,
-  now() - (
+  now() - coalesce((
     SELECT min(m.enqueued_at)
     FROM generate_series(0, 9) AS lane(priority)
     CROSS JOIN LATERAL (
@@ -66,11 +66,28 @@ SELECT
       LIMIT 1) oldest
     CROSS JOIN LATERAL (
       SELECT enqueued_at FROM trunkline.message WHERE message.id = oldest.id OFFSET 0) m
-  ) AS oldest_ready_age,
+  ), (
+    SELECT min(m.enqueued_at)
+    FROM (
+      SELECT turn.key
+      FROM trunkline.turn
+      WHERE turn.queue_id = q.id
+      ORDER BY turn.seq
+      LIMIT 10) turn
+    CROSS JOIN LATERAL (
+      SELECT line.id
+      FROM trunkline.line
+      WHERE line.queue_id = q.id AND line.key = turn.key
+      ORDER BY line.id
+      LIMIT 1) oldest
+    CROSS JOIN LATERAL (
+      SELECT enqueued_at FROM trunkline.message WHERE message.id = oldest.id OFFSET 0) m
+  )) AS oldest_ready_age,
   q.paused,
   q.visibility_timeout,
   q.max_deliveries,
-  q.created_at
+  q.created_at,
+  q.ordering
 FROM trunkline.queue q
 LEFT JOIN (
   SELECT
@@ -113,6 +130,9 @@ FROM (
   FROM trunkline.ready r
   CROSS JOIN LATERAL unnest(r.ids, r.deliveries, r.acquired) AS u(id, deliveries, acquired)
   UNION ALL
+  SELECT id, 'ready', deliveries, acquired, due_at, NULL
+  FROM trunkline.line
+  UNION ALL
   SELECT id, 'scheduled', deliveries, acquired, due_at, NULL
   FROM trunkline.scheduled
   UNION ALL
@@ -125,6 +145,22 @@ LEFT JOIN trunkline.queue q ON q.id = m.queue_id;
 
 COMMENT ON VIEW trunkline.messages IS
   'Every message that is ready, scheduled or in flight; "until" is when it becomes due, or visible again.';
+
+-- Keys of FIFO queues that wait for an operator, and what for.
+DROP VIEW IF EXISTS trunkline.parked_keys;
+CREATE VIEW trunkline.parked_keys AS
+SELECT
+  q.name AS queue,
+  p.key,
+  p.parked_at,
+  p.message_id,
+  (SELECT min(d.id) FROM trunkline.dead_letter d WHERE d.message_id = p.message_id) AS dead_letter_id,
+  (SELECT count(*) FROM trunkline.line l WHERE l.queue_id = p.queue_id AND l.key = p.key) AS waiting
+FROM trunkline.parked_line p
+JOIN trunkline.queue q ON q.id = p.queue_id AND q.deleted_at IS NULL;
+
+COMMENT ON VIEW trunkline.parked_keys IS
+  'Keys that wait behind a dead letter, until trunkline.release_key(queue, key).';
 
 -- The processes that consume, and how long ago each was heard of.
 DROP VIEW IF EXISTS trunkline.consumers;

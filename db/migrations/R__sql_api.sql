@@ -43,15 +43,47 @@ BEGIN
   IF send.headers IS NOT NULL AND jsonb_typeof(send.headers) <> 'object' THEN
     RAISE EXCEPTION 'headers must be a JSON object: %', send.headers USING ERRCODE = 'invalid_parameter_value';
   END IF;
+  IF target.ordering IS NOT NULL THEN
+    IF send.key IS NULL THEN
+      RAISE EXCEPTION 'key must not be null, queue "%" is ordered by it', send.queue
+        USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    IF octet_length(convert_to(send.key, 'UTF8')) > 2000 THEN
+      RAISE EXCEPTION 'key must be at most 2000 bytes in UTF-8: %', octet_length(convert_to(send.key, 'UTF8'))
+        USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF send.priority <> 0 THEN
+      RAISE EXCEPTION 'priority must be 0, queue "%" is ordered by key: %', send.queue, send.priority
+        USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+  END IF;
 
   INSERT INTO trunkline.message (queue_id, priority, key, type, content_type, headers, payload)
   VALUES (target.id, send.priority, send.key, send.type, send.content_type, send.headers, body)
   RETURNING id INTO message_id;
 
   IF send.delay > interval '0' THEN
-    INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority)
-    VALUES (message_id, clock_timestamp() + send.delay, target.id, octet_length(body), send.priority);
+    INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority, key)
+    VALUES (
+      message_id, clock_timestamp() + send.delay, target.id, octet_length(body), send.priority,
+      CASE WHEN target.ordering IS NOT NULL THEN send.key END);
     INSERT INTO trunkline.tally (queue_id, sent, scheduled) VALUES (target.id, 1, 1);
+  ELSIF target.ordering IS NOT NULL THEN
+    INSERT INTO trunkline.line (id, queue_id, bytes, key) VALUES (message_id, target.id, octet_length(body), send.key);
+    INSERT INTO trunkline.tally (queue_id, sent, ready) VALUES (target.id, 1, 1);
+    -- As KeyedPublishStore.SEND: whoever relies on a mark locks it.
+    IF current_setting('transaction_isolation') IN ('read committed', 'read uncommitted') THEN
+      PERFORM 1
+      FROM trunkline.key_mark m
+      WHERE m.queue_id = target.id AND m.key = send.key
+      LIMIT 1
+      FOR KEY SHARE SKIP LOCKED;
+      IF FOUND THEN
+        RETURN message_id;
+      END IF;
+      INSERT INTO trunkline.key_mark (queue_id, key) VALUES (target.id, send.key);
+    END IF;
+    INSERT INTO trunkline.turn (seq, queue_id, key) VALUES (message_id, target.id, send.key);
   ELSE
     INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids)
     VALUES (message_id, target.id, octet_length(body), send.priority, ARRAY[message_id]);
@@ -62,7 +94,8 @@ END
 $$;
 
 -- Sends dead letters back to the queue they died in, at most max_letters of them, oldest first: attempts start from
--- zero, the message keeps its id, and the death is added to its history. Answers how many went back.
+-- zero, the message keeps its id, and the death is added to its history. Where messages wait by key, each has its old
+-- place, in front of what was sent after it. Answers how many went back.
 -- letter_ids null means all of the queue.
 CREATE OR REPLACE FUNCTION trunkline.redrive(
   queue text,
@@ -72,9 +105,10 @@ CREATE OR REPLACE FUNCTION trunkline.redrive(
 LANGUAGE plpgsql AS $$
 DECLARE
   target_id integer;
+  keyed boolean;
   moved integer;
 BEGIN
-  SELECT q.id INTO target_id FROM trunkline.queue q WHERE q.name = redrive.queue AND q.deleted_at IS NULL;
+  SELECT q.id, q.ordering IS NOT NULL INTO target_id, keyed FROM trunkline.queue q WHERE q.name = redrive.queue AND q.deleted_at IS NULL;
   IF target_id IS NULL THEN
     RAISE EXCEPTION 'queue "%" does not exist', redrive.queue USING ERRCODE = 'undefined_object';
   END IF;
@@ -105,17 +139,28 @@ BEGIN
         'replayedAt', clock_timestamp())) || coalesce(l.deaths, '[]'),
       l.payload
     FROM letter l
-    RETURNING id, priority, octet_length(payload) AS bytes
+    RETURNING id, priority, octet_length(payload) AS bytes, coalesce(key, '') AS key
   ), readied AS (
     INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids)
     SELECT nextval('trunkline.message_id_seq'), target_id, s.bytes, s.priority, ARRAY[s.id]
     FROM (SELECT * FROM stored ORDER BY id) s
-    RETURNING seq
+    WHERE NOT keyed
+  ), lined AS (
+    INSERT INTO trunkline.line (id, queue_id, bytes, key)
+    SELECT s.id, target_id, s.bytes, s.key
+    FROM stored s
+    WHERE keyed
+  ), arrived AS (
+    INSERT INTO trunkline.turn (seq, queue_id, key)
+    SELECT nextval('trunkline.message_id_seq'), target_id, s.key
+    FROM stored s
+    WHERE keyed
+    GROUP BY s.key
   ), counted AS (
     INSERT INTO trunkline.tally (queue_id, ready, dead)
     SELECT target_id, count(*), -count(*) FROM letter HAVING count(*) > 0
   )
-  SELECT count(*) INTO moved FROM readied;
+  SELECT count(*) INTO moved FROM stored;
   RETURN moved;
 END
 $$;
@@ -138,6 +183,28 @@ BEGIN
   )
   SELECT count(*) INTO purged FROM gone;
   RETURN purged;
+END
+$$;
+
+-- Lets a parked key of a FIFO queue go on. Answers whether it was parked.
+CREATE OR REPLACE FUNCTION trunkline.release_key(queue text, key text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+  target_id integer;
+BEGIN
+  SELECT q.id INTO target_id FROM trunkline.queue q WHERE q.name = release_key.queue AND q.deleted_at IS NULL;
+  IF target_id IS NULL THEN
+    RAISE EXCEPTION 'queue "%" does not exist', release_key.queue USING ERRCODE = 'undefined_object';
+  END IF;
+  WITH released AS (
+    DELETE FROM trunkline.parked_line p
+    WHERE p.queue_id = target_id AND p.key = release_key.key
+    RETURNING p.key
+  )
+  INSERT INTO trunkline.turn (seq, from_id, queue_id, key)
+  SELECT nextval('trunkline.message_id_seq'), 0, target_id, released.key
+  FROM released;
+  RETURN FOUND;
 END
 $$;
 

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Claims messages of one queue for this process: from ready into a lease, one statement each time.
@@ -23,6 +24,7 @@ final class Claimer {
   private final Settler settler;
   private final DueTime expiry;
   private final boolean deletes;
+  private final @Nullable KeyedClaimer byTurns;
 
   private final Gathering gathering = new Gathering(System::nanoTime);
 
@@ -33,10 +35,10 @@ final class Claimer {
 
   /** Claims into leases. */
   Claimer(Engine engine, QueueRow queue) {
-    this(engine, queue, false);
+    this(engine, queue, false, KeyedClaimer.MAX_PER_KEY);
   }
 
-  private Claimer(Engine engine, QueueRow queue, boolean deletes) {
+  private Claimer(Engine engine, QueueRow queue, boolean deletes, int maxPerKey) {
     this.database = engine.database();
     this.queue = queue;
     this.consumer = engine.consumer();
@@ -44,11 +46,19 @@ final class Claimer {
     this.settler = engine.settler();
     this.expiry = engine.expiry();
     this.deletes = deletes;
+    this.byTurns =
+        queue.config().ordering().isKeyed() ? new KeyedClaimer(engine, queue, maxPerKey) : null;
   }
 
   /** Claims for good: what it answers is deleted, and settled. */
   static Claimer deleting(Engine engine, QueueRow queue) {
-    return new Claimer(engine, queue, true);
+    return new Claimer(engine, queue, true, 0);
+  }
+
+  /** Claims into leases that can be settled one by one: a key has one message in its lease. */
+  static Claimer singly(Engine engine, QueueRow queue) {
+    return new Claimer(
+        engine, queue, false, queue.config().ordering().isFifo() ? 1 : KeyedClaimer.MAX_PER_KEY);
   }
 
   /**
@@ -72,6 +82,9 @@ final class Claimer {
    * @param visibilityTimeout how long they are hidden, or empty for what the queue says
    */
   Claim claim(int maxMessages, long maxBytes, Optional<Duration> visibilityTimeout) {
+    if (byTurns != null) {
+      return byTurns.claim(maxMessages, maxBytes, visibilityTimeout);
+    }
     int maxRuns = (int) Math.max(1, Math.ceil(maxMessages / messagesPerRun));
     Lanes.Attempt attempt = lanes.begin();
     List<ClaimStore.Claimed> claimed;

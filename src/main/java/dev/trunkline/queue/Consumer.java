@@ -8,6 +8,7 @@ import dev.trunkline.internal.work.Renewals;
 import dev.trunkline.internal.work.SettleBuffer;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
@@ -45,6 +46,7 @@ public final class Consumer implements AutoCloseable {
   private final Prefetched<Delivery> prefetched;
   private final SettleBuffer<Settlement> settleBuffer;
   private final Renewals renewals;
+  private final KeyOrder keyOrder = new KeyOrder();
   private final Workers workers;
   private final Loop fetcher;
   private final IdleBackoff idle = new IdleBackoff(FIRST_WAIT, LAST_WAIT);
@@ -136,6 +138,7 @@ public final class Consumer implements AutoCloseable {
         .filter(lease -> !lease.isOver())
         .distinct()
         .forEach(lease -> lease.renewBy(renewals));
+    keyOrder.claimed(deliveries);
     prefetched.add(deliveries);
     return claim.exhausted() ? idle.next() : Duration.ZERO;
   }
@@ -143,21 +146,28 @@ public final class Consumer implements AutoCloseable {
   private void work() {
     try {
       while (!isOver()) {
-        Delivery delivery = prefetched.take();
-        try {
-          if (!isOver()) {
-            handle(delivery);
-          } else {
-            settle(delivery, new Verdict.Released(Duration.ZERO));
-          }
-        } finally {
-          prefetched.handled(delivery);
-          fetcher.wake();
+        Optional<Delivery> next = keyOrder.takenUp(prefetched.take());
+        while (next.isPresent()) {
+          handleUnlessOver(next.get());
+          next = keyOrder.next(next.get());
         }
       }
     } catch (InterruptedException e) {
       // Only close() interrupts, and it gives back what is left.
       Thread.currentThread().interrupt();
+    }
+  }
+
+  private void handleUnlessOver(Delivery delivery) {
+    try {
+      if (isOver() || delivery.lease().isBroken()) {
+        settle(delivery, new Verdict.Released(Duration.ZERO));
+      } else {
+        handle(delivery);
+      }
+    } finally {
+      prefetched.handled(delivery);
+      fetcher.wake();
     }
   }
 
@@ -184,6 +194,7 @@ public final class Consumer implements AutoCloseable {
   }
 
   private void settle(Delivery delivery, Verdict verdict) {
+    delivery.breaksOffBy(verdict);
     if (delivery.beginSettling()) {
       settleBuffer.add(new Settlement(delivery, verdict));
     }
@@ -281,7 +292,7 @@ public final class Consumer implements AutoCloseable {
 
   private void giveBackWaiting() {
     for (Delivery delivery : prefetched.drain()) {
-      if (delivery.isSettled()) {
+      if (delivery.isSettled() && !delivery.lease().isOfKey()) {
         LOG.warn("{}: {} was deleted when it was claimed, and is lost", queue, delivery);
       }
       settle(delivery, new Verdict.Released(Duration.ZERO));

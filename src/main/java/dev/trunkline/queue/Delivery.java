@@ -114,6 +114,8 @@ public final class Delivery {
    *
    * @throws LeaseLostException if it is no longer held, or was settled before: the transaction has
    *     to be rolled back, else what was done in it is done twice
+   * @throws IllegalStateException in a FIFO queue, if others of its key that were received together
+   *     with it are not settled yet
    */
   public void ack(Connection connection) {
     settler.ackIn(connection, this);
@@ -174,7 +176,7 @@ public final class Delivery {
 
   /**
    * Hides the message for longer, counted from now. Other messages of the same batch keep their
-   * time.
+   * time, but for those of its key in a FIFO queue, which stay with it.
    *
    * @param visibilityTimeout 1 ms to 12 h
    * @throws LeaseLostException if it is no longer held, or was settled before
@@ -224,6 +226,13 @@ public final class Delivery {
 
   long bytes() {
     return row.message().payload().length;
+  }
+
+  /** Unless it is done, what comes after it of its key, if it has one, must not be handled. */
+  void breaksOffBy(Verdict verdict) {
+    if (lease.isOfKey() && !(verdict instanceof Verdict.Done)) {
+      lease.breakOff();
+    }
   }
 
   /** Whoever gets true settles; nobody else may. */

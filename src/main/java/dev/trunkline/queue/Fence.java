@@ -69,7 +69,10 @@ final class Fence {
 
   /** Acks in the session's transaction. Answers whether the delivery was held. */
   boolean ack(Session session, Delivery delivery) {
-    return FenceStore.ack(session, delivery.lease().id(), delivery.id().value());
+    Lease lease = delivery.lease();
+    return lease.isOfKey()
+        ? !KeyedSettleStore.ackFenced(session, lease.id(), delivery.id().value()).ids().isEmpty()
+        : FenceStore.ack(session, lease.id(), delivery.id().value());
   }
 
   /**

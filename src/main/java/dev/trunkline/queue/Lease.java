@@ -23,6 +23,8 @@ final class Lease implements Renewals.Renewable {
   private final Set<Long> open = ConcurrentHashMap.newKeySet();
   private volatile Duration hiddenFor;
   private volatile long renewedNanos;
+  private volatile boolean ofKey;
+  private volatile boolean broken;
   private volatile boolean lost;
   private volatile @Nullable Renewals renewals;
 
@@ -63,6 +65,25 @@ final class Lease implements Renewals.Renewable {
   @Override
   public Duration hiddenFor() {
     return hiddenFor;
+  }
+
+  /** Makes it the lease of a key: what it holds stays together, and is handled in order. */
+  Lease ofKey() {
+    ofKey = true;
+    return this;
+  }
+
+  boolean isOfKey() {
+    return ofKey;
+  }
+
+  /** One of its messages has gone back: none after it may be handled. */
+  void breakOff() {
+    broken = true;
+  }
+
+  boolean isBroken() {
+    return broken;
   }
 
   /** Messages that have not been settled. */

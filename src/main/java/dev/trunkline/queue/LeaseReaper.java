@@ -137,5 +137,5 @@ final class LeaseReaper implements Step {
     }
   }
 
-  private record Reclaimed(int queueId, Settler.Result result) {}
+  private record Reclaimed(int queueId, Sorting.Result result) {}
 }

@@ -40,6 +40,30 @@ final class PeekStore {
       LIMIT :limit
       """;
 
+  /** Where messages wait by key: key by key, in the order of each. */
+  private static final String LINE =
+      """
+      SELECT
+        l.id, m.priority, l.deliveries, l.acquired,
+        l.due_at AS until, m.enqueued_at, m.key, m.type, m.content_type, m.headers, m.payload
+      FROM (
+        SELECT key, id, deliveries, acquired, due_at
+        FROM trunkline.line
+        WHERE queue_id = :queueId
+        ORDER BY key, id
+        LIMIT :limit) l
+      JOIN LATERAL (
+        SELECT
+          priority, enqueued_at, key, type, content_type, payload,
+          CASE WHEN headers IS NOT NULL THEN ARRAY(
+            SELECT pair.part FROM jsonb_each_text(headers) h, unnest(ARRAY[h.key, coalesce(h.value, '')]) AS pair(part))
+          END AS headers
+        FROM trunkline.message
+        WHERE message.id = l.id
+        OFFSET 0) m ON true
+      ORDER BY l.key, l.id
+      """;
+
   /** Those due first in front. */
   private static final String SCHEDULED =
       """
@@ -90,16 +114,16 @@ final class PeekStore {
       LIMIT :limit
       """;
 
-  static List<PeekedMessage> peek(Session session, int queueId, MessageState state, int limit) {
+  static List<PeekedMessage> peek(Session session, QueueRow queue, MessageState state, int limit) {
     String statement =
         switch (state) {
-          case READY -> READY;
+          case READY -> queue.config().ordering().isKeyed() ? LINE : READY;
           case SCHEDULED -> SCHEDULED;
           case IN_FLIGHT -> IN_FLIGHT;
         };
     return session
         .statement(statement)
-        .bind("queueId", queueId)
+        .bind("queueId", queue.id())
         .bind("limit", limit)
         .list(row -> peeked(row, state));
   }

@@ -44,7 +44,7 @@ final class PublishStore {
   /**
    * Stores messages that wait for their time, by the database's clock: delay_ms after now, or at
    * due_at_ms since 1970. Not the hot path: the payloads pass through the materialized CTE, which
-   * is what keeps id and time together.
+   * is what keeps id and time together. Where queues are keyed the key comes along.
    */
   private static final String SCHEDULE =
       """
@@ -55,6 +55,7 @@ final class PublishStore {
             WHEN m.due_at_ms IS NULL THEN clock_timestamp() + m.delay_ms * interval '1 millisecond'
             ELSE timestamptz 'epoch' + m.due_at_ms * interval '1 millisecond'
           END AS due_at,
+          q.ordering IS NOT NULL AS keyed,
           m.*
         FROM trunkline.queue q
         CROSS JOIN unnest(
@@ -67,8 +68,8 @@ final class PublishStore {
         SELECT id, :queueId, priority, key, type, content_type, jsonb_object(headers::text[]), payload
         FROM incoming
       ), delayed AS (
-        INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority)
-        SELECT id, due_at, :queueId, octet_length(payload), priority
+        INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority, key)
+        SELECT id, due_at, :queueId, octet_length(payload), priority, CASE WHEN keyed THEN key END
         FROM incoming
       ), counted AS (
         INSERT INTO trunkline.tally (queue_id, sent, scheduled)

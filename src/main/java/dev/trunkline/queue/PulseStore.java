@@ -11,10 +11,10 @@ final class PulseStore {
 
   /**
    * Says that this process is alive, and looks whether there is anything to do: per lane the first
-   * ready run from a place on (-1 if there is none), how long until the next scheduled message is
-   * due and the next lease expires, whether another process has fallen silent, and how many there
-   * are. Each look is one step into an index; where it begins is a hint, so that it does not walk
-   * what has died.
+   * ready run from a place on, or where queues are keyed the first turn (-1 if there is none), how
+   * long until the next scheduled message is due and the next lease expires, whether another
+   * process has fallen silent, and how many there are. Each look is one step into an index; where
+   * it begins is a hint, so that it does not walk what has died.
    */
   private static final String LOOK =
       """
@@ -37,14 +37,22 @@ final class PulseStore {
             ORDER BY heartbeat.beat_at DESC
             LIMIT 1), consumer.started_at) < clock_timestamp() - consumer.heartbeat_timeout
         ) AS silent,
-        (
-          SELECT (extract(epoch FROM least(due_at, clock_timestamp() + interval '1 day') - clock_timestamp()) * 1000)::bigint
-          FROM trunkline.scheduled
-          WHERE due_at >= (
-            SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '2 seconds' END)
-          ORDER BY due_at
-          LIMIT 1
-        ) AS due_in_ms,
+        least(
+          (
+            SELECT (extract(epoch FROM least(due_at, clock_timestamp() + interval '1 day') - clock_timestamp()) * 1000)::bigint
+            FROM trunkline.scheduled
+            WHERE due_at >= (
+              SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '2 seconds' END)
+            ORDER BY due_at
+            LIMIT 1
+          ), (
+            SELECT (extract(epoch FROM due_at - clock_timestamp()) * 1000)::bigint
+            FROM trunkline.turn_later
+            WHERE due_at >= (
+              SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '2 seconds' END)
+            ORDER BY due_at
+            LIMIT 1
+          )) AS due_in_ms,
         (
           SELECT (extract(epoch FROM visible_at - clock_timestamp()) * 1000)::bigint
           FROM trunkline.lease
@@ -62,7 +70,12 @@ final class PulseStore {
               AND ready.priority = lane.priority
               AND ready.seq >= lane.from_seq
             ORDER BY ready.seq
-            LIMIT 1), -1)
+            LIMIT 1), CASE WHEN lane.priority = 0 THEN (
+            SELECT turn.seq
+            FROM trunkline.turn
+            WHERE turn.queue_id = lane.queue_id AND turn.seq >= lane.from_seq
+            ORDER BY turn.seq
+            LIMIT 1) END, -1)
           FROM unnest(:queueIds::integer[], :priorities::smallint[], :froms::bigint[]) WITH ORDINALITY
             AS lane(queue_id, priority, from_seq, position)
           ORDER BY lane.position

@@ -27,21 +27,30 @@ final class Purge {
 
   /** Everything, for a queue that has been deleted. */
   long everything() {
-    return upTo(Long.MAX_VALUE);
+    long removed = upTo(Long.MAX_VALUE);
+    database.run(
+        session -> {
+          PurgeStore.keys(session, queueId);
+          return true;
+        });
+    return removed;
   }
 
   private long upTo(long newest) {
     long all = 0;
     long round;
+    boolean again;
     do {
       // A message moves from ready to lease and back through scheduled: in this order few slip
       // through a round.
       round =
           steps(session -> PurgeStore.ready(session, queueId, newest, STEP))
+              + steps(session -> PurgeStore.line(session, queueId, newest, STEP))
               + steps(session -> PurgeStore.inFlight(session, queueId, newest, STEP))
               + steps(session -> PurgeStore.scheduled(session, queueId, newest, STEP));
       all += round;
-    } while (round > 0);
+      again = round > 0 || database.run(session -> PurgeStore.awaitLine(session, queueId, newest));
+    } while (again);
     return all;
   }
 

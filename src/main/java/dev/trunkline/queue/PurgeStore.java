@@ -53,6 +53,80 @@ final class PurgeStore {
       SELECT count(*) FROM item WHERE old
       """;
 
+  /**
+   * Waits for nobody, since claims may wait for it: what is being claimed is found among the
+   * leases, by another round if need be. Parked keys stay parked.
+   */
+  private static final String LINE =
+      """
+      WITH gone AS (
+        DELETE FROM trunkline.line
+        WHERE ctid = ANY (ARRAY(
+          SELECT ctid
+          FROM trunkline.line
+          WHERE queue_id = :queueId AND id <= :upTo
+          LIMIT :limit
+          FOR UPDATE SKIP LOCKED))
+        RETURNING id
+      ), messages AS (
+        DELETE FROM trunkline.message
+        WHERE id = ANY (ARRAY(SELECT id FROM gone))
+      ), counted AS (
+        INSERT INTO trunkline.tally (queue_id, ready)
+        SELECT :queueId, -count(*)
+        FROM gone
+        HAVING count(*) > 0
+      )
+      SELECT count(*) FROM gone
+      """;
+
+  /**
+   * Waits for one claim that is under way, while it holds nothing. Answers whether there was one.
+   */
+  private static final String AWAIT_LINE =
+      """
+      SELECT count(*)
+      FROM (
+        SELECT 1
+        FROM trunkline.line
+        WHERE queue_id = :queueId AND id <= :upTo
+        LIMIT 1
+        FOR UPDATE) waited
+      """;
+
+  /** What a deleted queue leaves of its keys, but for marks that open senders rely on. */
+  private static final String KEYS =
+      """
+      WITH turns AS (
+        DELETE FROM trunkline.turn
+        WHERE queue_id = :queueId
+        RETURNING 1
+      ), later AS (
+        DELETE FROM trunkline.turn_later
+        WHERE queue_id = :queueId
+        RETURNING 1
+      ), opened AS (
+        DELETE FROM trunkline.open_key
+        WHERE queue_id = :queueId
+        RETURNING 1
+      ), marks AS (
+        DELETE FROM trunkline.key_mark
+        WHERE ctid = ANY (ARRAY(
+          SELECT ctid
+          FROM trunkline.key_mark
+          WHERE queue_id = :queueId
+          FOR UPDATE SKIP LOCKED))
+        RETURNING 1
+      ), parked AS (
+        DELETE FROM trunkline.parked_line
+        WHERE queue_id = :queueId
+        RETURNING 1
+      )
+      SELECT
+        (SELECT count(*) FROM turns) + (SELECT count(*) FROM later) + (SELECT count(*) FROM opened)
+          + (SELECT count(*) FROM marks) + (SELECT count(*) FROM parked)
+      """;
+
   private static final String SCHEDULED =
       """
       WITH gone AS (
@@ -79,12 +153,13 @@ final class PurgeStore {
 
   /**
    * Takes messages out of their leases: whoever settles them later is told that the lease is lost.
-   * A lease made meanwhile may hold newer ones, which stay in it.
+   * A lease made meanwhile may hold newer ones, which stay in it. That of a key passes on its
+   * baton.
    */
   private static final String IN_FLIGHT =
       """
       WITH held AS MATERIALIZED (
-        SELECT id, ids, deliveries, acquired
+        SELECT id, ids, deliveries, acquired, key
         FROM trunkline.lease
         WHERE queue_id = :queueId AND (SELECT min(u.id) FROM unnest(ids) AS u(id)) <= :upTo
         ORDER BY id
@@ -108,6 +183,12 @@ final class PurgeStore {
       ), emptied AS (
         DELETE FROM trunkline.lease
         WHERE id = ANY (ARRAY(SELECT id FROM held EXCEPT SELECT lease_id FROM kept))
+        RETURNING key
+      ), passed_on AS (
+        INSERT INTO trunkline.turn (seq, from_id, queue_id, key)
+        SELECT nextval('trunkline.message_id_seq'), 0, :queueId, key
+        FROM emptied
+        WHERE key IS NOT NULL
       ), messages AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM item WHERE old))
@@ -127,6 +208,24 @@ final class PurgeStore {
 
   static long ready(Session session, int queueId, long upTo, int limit) {
     return step(session, READY, queueId, upTo, limit);
+  }
+
+  static long line(Session session, int queueId, long upTo, int limit) {
+    return step(session, LINE, queueId, upTo, limit);
+  }
+
+  static boolean awaitLine(Session session, int queueId, long upTo) {
+    return session
+            .relaxed(AWAIT_LINE)
+            .bind("queueId", queueId)
+            .bind("upTo", upTo)
+            .list(row -> row.getLong(1))
+            .get(0)
+        > 0;
+  }
+
+  static void keys(Session session, int queueId) {
+    session.relaxed(KEYS).bind("queueId", queueId).run();
   }
 
   static long scheduled(Session session, int queueId, long upTo, int limit) {

@@ -166,13 +166,24 @@ public final class Queue {
    *
    * @return as {@link #receive(ReceiveOptions)}
    * @throws IllegalArgumentException if the options have a visibility timeout: nothing is hidden
+   * @throws IllegalStateException if the queue is ordered by key
    */
   public List<ReceivedMessage> receiveAndDelete(ReceiveOptions options) {
     engine.requireOpen();
+    requireNotKeyed("receiveAndDelete");
     requireNonNull(options, "options")
         .visibilityTimeout()
         .ifPresent(timeout -> refuse("visibilityTimeout", String.valueOf(timeout)));
     return deletingReceiver.receive(options).stream().map(ReceivedMessage::of).toList();
+  }
+
+  /** What the claim deletes is in no lease, so nothing would keep the next of its key back. */
+  private void requireNotKeyed(String method) {
+    if (row.config().ordering().isKeyed()) {
+      throw new IllegalStateException(
+          "%s is not to be had of queue \"%s\", which is ordered by key"
+              .formatted(method, row.name()));
+    }
   }
 
   private static void refuse(String argument, String value) {
@@ -244,7 +255,7 @@ public final class Queue {
     return engine.consume(
         row,
         config,
-        new Claimer(engine, row),
+        Claimer.singly(engine, row),
         new TransactionalHandling(
             row.name(), engine.database(), engine.transactionSlots(), handler));
   }
@@ -265,10 +276,12 @@ public final class Queue {
    *
    * @throws IllegalArgumentException if the configuration has a visibility timeout or exceptions
    *     that are not retried: nothing is hidden here, and nothing retried
+   * @throws IllegalStateException if the queue is ordered by key
    */
   public Consumer consumeAtMostOnce(ConsumerConfig config, AtMostOnceHandler handler) {
     requireNonNull(config, "config");
     requireNonNull(handler, "handler");
+    requireNotKeyed("consumeAtMostOnce");
     config
         .visibilityTimeout()
         .ifPresent(timeout -> refuse("visibilityTimeout", String.valueOf(timeout)));
@@ -280,7 +293,8 @@ public final class Queue {
   }
 
   /**
-   * Looks at ready messages, in the order of delivery, without touching them.
+   * Looks at ready messages, in the order of delivery, without touching them; where messages wait
+   * by key, key by key.
    *
    * @param limit 1 to 1,000
    */
@@ -298,7 +312,7 @@ public final class Queue {
     if (limit < 1 || limit > MAX_PEEK) {
       throw new IllegalArgumentException("limit must be between 1 and 1000: " + limit);
     }
-    return engine.database().run(session -> PeekStore.peek(session, row.id(), state, limit));
+    return engine.database().run(session -> PeekStore.peek(session, row, state, limit));
   }
 
   /**
@@ -312,6 +326,33 @@ public final class Queue {
   /** The dead letters of this queue. */
   public DeadLetters deadLetters() {
     return new DeadLetters(engine.database(), row.name(), () -> engine.signals().expect(row.id()));
+  }
+
+  /**
+   * The keys that wait, in their order, each behind a message that was given up: with {@link
+   * dev.trunkline.retry.FailurePolicy#PARK}.
+   *
+   * @param limit 1 to 1,000
+   */
+  public List<ParkedKey> parkedKeys(int limit) {
+    if (limit < 1 || limit > MAX_PEEK) {
+      throw new IllegalArgumentException("limit must be between 1 and 1000: " + limit);
+    }
+    return engine.database().run(session -> KeyStore.parked(session, row.id(), limit));
+  }
+
+  /**
+   * Lets a parked key go on. If the message that was given up is replayed first, it is the first
+   * that is delivered; else the key goes on without it.
+   *
+   * @return whether the key was parked
+   */
+  public boolean releaseKey(String key) {
+    requireNonNull(key, "key");
+    List<Lanes.Announced> turns =
+        engine.database().run(session -> KeyStore.release(session, row.id(), key));
+    engine.wakeups().ready(row.id(), turns);
+    return !turns.isEmpty();
   }
 
   /**

@@ -3,6 +3,7 @@ package dev.trunkline.queue;
 import static java.util.Objects.requireNonNull;
 
 import dev.trunkline.internal.work.VisibilityTimeout;
+import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.retry.RetryPolicy;
 import java.time.Duration;
 
@@ -15,9 +16,11 @@ import java.time.Duration;
  * @param retryPolicy when failed and lost deliveries are tried again and given up, default {@link
  *     RetryPolicy#defaults()}
  * @param maxPayloadBytes the largest payload accepted: 1 byte to 256 MiB, default 1 MiB
+ * @param ordering what keys mean for the order of delivery, default {@link Ordering#none}; cannot
+ *     be altered, but for the failure policy
  */
 public record QueueConfig(
-    Duration visibilityTimeout, RetryPolicy retryPolicy, int maxPayloadBytes) {
+    Duration visibilityTimeout, RetryPolicy retryPolicy, int maxPayloadBytes, Ordering ordering) {
 
   /** Default of {@link #visibilityTimeout}. */
   public static final Duration DEFAULT_VISIBILITY_TIMEOUT = Duration.ofSeconds(30);
@@ -35,6 +38,7 @@ public record QueueConfig(
   public QueueConfig {
     visibilityTimeout = VisibilityTimeout.check("visibilityTimeout", visibilityTimeout);
     requireNonNull(retryPolicy, "retryPolicy");
+    requireNonNull(ordering, "ordering");
     if (maxPayloadBytes < 1 || maxPayloadBytes > LARGEST_MAX_PAYLOAD_BYTES) {
       throw new IllegalArgumentException(
           "maxPayloadBytes must be between 1 and 268435456: " + maxPayloadBytes);
@@ -44,17 +48,20 @@ public record QueueConfig(
   /** 30 s visibility timeout, five deliveries with exponential back-off, payloads up to 1 MiB. */
   public static QueueConfig defaults() {
     return new QueueConfig(
-        DEFAULT_VISIBILITY_TIMEOUT, RetryPolicy.defaults(), DEFAULT_MAX_PAYLOAD_BYTES);
+        DEFAULT_VISIBILITY_TIMEOUT,
+        RetryPolicy.defaults(),
+        DEFAULT_MAX_PAYLOAD_BYTES,
+        Ordering.none());
   }
 
   /** This configuration with another visibility timeout. */
   public QueueConfig withVisibilityTimeout(Duration visibilityTimeout) {
-    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes);
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, ordering);
   }
 
   /** This configuration with another retry policy. */
   public QueueConfig withRetryPolicy(RetryPolicy retryPolicy) {
-    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes);
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, ordering);
   }
 
   /**
@@ -67,6 +74,21 @@ public record QueueConfig(
 
   /** This configuration with another size limit. */
   public QueueConfig withMaxPayloadBytes(int maxPayloadBytes) {
-    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes);
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, ordering);
+  }
+
+  /** This configuration with another meaning of keys. */
+  public QueueConfig withOrdering(Ordering ordering) {
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, ordering);
+  }
+
+  /** This configuration with strict order by key; see {@link Ordering.FifoByKey}. */
+  public QueueConfig withFifoByKey(FailurePolicy failurePolicy) {
+    return withOrdering(Ordering.fifoByKey(failurePolicy));
+  }
+
+  /** This configuration with keys that take turns; see {@link Ordering.FairByKey}. */
+  public QueueConfig withFairByKey() {
+    return withOrdering(Ordering.fairByKey());
   }
 }

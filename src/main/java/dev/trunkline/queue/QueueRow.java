@@ -1,5 +1,6 @@
 package dev.trunkline.queue;
 
+import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.retry.Jitter;
 import dev.trunkline.retry.RetryPolicy;
 import java.sql.ResultSet;
@@ -22,7 +23,20 @@ record QueueRow(int id, String name, QueueConfig config, boolean paused) {
         new QueueConfig(
             Duration.ofMillis(row.getLong("visibility_timeout_ms")),
             retryPolicy,
-            row.getInt("max_payload_bytes"));
+            row.getInt("max_payload_bytes"),
+            ordering(row));
     return new QueueRow(row.getInt("id"), row.getString("name"), config, row.getBoolean("paused"));
+  }
+
+  private static Ordering ordering(ResultSet row) throws SQLException {
+    String ordering = row.getString("ordering");
+    if (ordering == null) {
+      return Ordering.none();
+    }
+    return switch (ordering) {
+      case "FIFO" -> Ordering.fifoByKey(FailurePolicy.valueOf(row.getString("failure_policy")));
+      case "FAIR" -> Ordering.fairByKey();
+      default -> throw new SQLException("this version knows no ordering " + ordering);
+    };
   }
 }

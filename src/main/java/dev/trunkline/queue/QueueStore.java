@@ -19,7 +19,7 @@ final class QueueStore {
       WITH declared AS (
         INSERT INTO trunkline.queue (
           name, visibility_timeout, max_deliveries, retry_initial_delay, retry_max_delay, retry_multiplier,
-          retry_jitter, max_payload_bytes)
+          retry_jitter, max_payload_bytes, ordering, failure_policy)
         VALUES (
           :name,
           :visibilityTimeoutMs * interval '1 millisecond',
@@ -28,7 +28,9 @@ final class QueueStore {
           :retryMaxDelayMs * interval '1 millisecond',
           :retryMultiplier,
           :retryJitter,
-          :maxPayloadBytes)
+          :maxPayloadBytes,
+          nullif(:ordering, ''),
+          nullif(:failurePolicy, ''))
         ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING
         RETURNING id
       ), counted AS (
@@ -53,6 +55,8 @@ final class QueueStore {
         retry_multiplier,
         retry_jitter,
         max_payload_bytes,
+        ordering,
+        failure_policy,
         paused
       FROM trunkline.queue
       WHERE name = :name AND deleted_at IS NULL
@@ -74,6 +78,8 @@ final class QueueStore {
         retry_multiplier,
         retry_jitter,
         max_payload_bytes,
+        ordering,
+        failure_policy,
         paused
       FROM trunkline.queue
       WHERE id = :id
@@ -87,6 +93,7 @@ final class QueueStore {
       ORDER BY name
       """;
 
+  /** What keys mean stays as it is: senders everywhere have stored by it. */
   private static final String ALTER =
       """
       UPDATE trunkline.queue
@@ -97,8 +104,9 @@ final class QueueStore {
         retry_max_delay = :retryMaxDelayMs * interval '1 millisecond',
         retry_multiplier = :retryMultiplier,
         retry_jitter = :retryJitter,
-        max_payload_bytes = :maxPayloadBytes
-      WHERE name = :name AND deleted_at IS NULL
+        max_payload_bytes = :maxPayloadBytes,
+        failure_policy = nullif(:failurePolicy, '')
+      WHERE name = :name AND deleted_at IS NULL AND ordering IS NOT DISTINCT FROM nullif(:ordering, '')
       RETURNING id
       """;
 
@@ -199,6 +207,19 @@ final class QueueStore {
         .bind("retryMaxDelayMs", config.retryPolicy().maxDelay().toMillis())
         .bind("retryMultiplier", config.retryPolicy().multiplier())
         .bind("retryJitter", config.retryPolicy().jitter().name())
-        .bind("maxPayloadBytes", config.maxPayloadBytes());
+        .bind("maxPayloadBytes", config.maxPayloadBytes())
+        .bind("ordering", ordering(config.ordering()))
+        .bind("failurePolicy", failurePolicy(config.ordering()));
+  }
+
+  private static String ordering(Ordering ordering) {
+    if (ordering.isFifo()) {
+      return "FIFO";
+    }
+    return ordering.isKeyed() ? "FAIR" : "";
+  }
+
+  private static String failurePolicy(Ordering ordering) {
+    return ordering instanceof Ordering.FifoByKey fifo ? fifo.failurePolicy().name() : "";
   }
 }

@@ -64,15 +64,23 @@ public final class Queues {
    * obeyed by every process at once, the payload limit when a process next declares or finds the
    * queue.
    *
-   * @throws IllegalArgumentException if the name is not valid
+   * @throws IllegalArgumentException if the name is not valid, or if what keys mean ({@link
+   *     QueueConfig#ordering}) would be another: that is chosen once, only the failure policy of a
+   *     FIFO queue may change
    */
   public Queue alter(String name, QueueConfig config) {
     engine.requireOpen();
     requireNonNull(config, "config");
     QueueName valid = new QueueName(name);
     engine.database().run(session -> QueueStore.declare(session, valid, config));
-    engine.database().run(session -> QueueStore.alter(session, valid, config));
-    return new Queue(engine, find(valid));
+    boolean altered = engine.database().run(session -> QueueStore.alter(session, valid, config));
+    QueueRow row = find(valid);
+    if (!altered) {
+      throw new IllegalArgumentException(
+          "ordering of queue \"%s\" cannot be altered from %s: %s"
+              .formatted(name, row.config().ordering(), config.ordering()));
+    }
+    return new Queue(engine, row);
   }
 
   /** The names of all queues, sorted. */

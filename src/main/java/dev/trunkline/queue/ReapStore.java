@@ -55,17 +55,19 @@ final class ReapStore {
         FROM trunkline.lease
         WHERE id = :leaseId AND (:orphaned OR visible_at <= coalesce(to_timestamp(nullif(:nowMs, -1) / 1000.0), clock_timestamp()))
         FOR UPDATE SKIP LOCKED))
-      RETURNING queue_id, ids, deliveries, acquired
+      RETURNING queue_id, ids, deliveries, acquired, key
       """;
 
-  /** A lease that was taken back. */
-  record TakenBack(int queueId, Long[] ids, Integer[] deliveries, Integer[] acquired) {
+  /** A lease that was taken back; whoever takes back that of a key has its baton to pass on. */
+  record TakenBack(
+      int queueId, Long[] ids, Integer[] deliveries, Integer[] acquired, @Nullable String key) {
     static TakenBack of(ResultSet row) throws SQLException {
       return new TakenBack(
           row.getInt("queue_id"),
           (Long[]) row.getArray("ids").getArray(),
           (Integer[]) row.getArray("deliveries").getArray(),
-          (Integer[]) row.getArray("acquired").getArray());
+          (Integer[]) row.getArray("acquired").getArray(),
+          row.getString("key"));
     }
   }
 

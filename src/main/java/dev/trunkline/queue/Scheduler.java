@@ -1,6 +1,7 @@
 package dev.trunkline.queue;
 
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Session;
 import dev.trunkline.internal.loop.DueTime;
 import dev.trunkline.internal.loop.ProbeBudget;
 import dev.trunkline.internal.loop.Step;
@@ -11,8 +12,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Makes scheduled messages ready when their time has come: those that were sent with a delay, and
- * those that back off. Runs in every process; row locks decide who moves which message. Sleeps
- * until the next one is due.
+ * those that back off; and gives keys that wait their turn. Runs in every process; row locks decide
+ * who moves which message. Sleeps until the next one is due.
  */
 final class Scheduler implements Step {
   /** Messages moved by one statement. */
@@ -45,19 +46,29 @@ final class Scheduler implements Step {
 
   /** Moves all that is due; now null means the database's clock. Answers how many messages. */
   long promoteDue(@Nullable Instant now) {
+    promoteAll(now, ScheduleStore::promoteTurns);
+    return promoteAll(now, ScheduleStore::promote);
+  }
+
+  private interface Promotion {
+    List<ScheduleStore.Promoted> run(
+        Session session, boolean everything, @Nullable Instant now, int limit);
+  }
+
+  private long promoteAll(@Nullable Instant now, Promotion promotion) {
     long all = 0;
     while (true) {
       boolean everything = budget.allows();
       long begin = System.nanoTime();
       List<ScheduleStore.Promoted> promoted =
-          database.run(session -> ScheduleStore.promote(session, everything, now, LIMIT));
-      long messages = promoted.stream().mapToLong(ScheduleStore.Promoted::messages).sum();
-      if (everything && messages == 0) {
+          database.run(session -> promotion.run(session, everything, now, LIMIT));
+      long moved = promoted.stream().mapToLong(ScheduleStore.Promoted::messages).sum();
+      if (everything && moved == 0) {
         budget.spent(Duration.ofNanos(System.nanoTime() - begin));
       }
       promoted.forEach(lane -> wakeups.ready(lane.queueId(), List.of(lane.runs())));
-      all += messages;
-      if (messages < LIMIT) {
+      all += moved;
+      if (moved < LIMIT) {
         return all;
       }
     }

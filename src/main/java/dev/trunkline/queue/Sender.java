@@ -5,6 +5,7 @@ import dev.trunkline.error.QueueNotFoundException;
 import dev.trunkline.internal.db.Session;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -15,10 +16,15 @@ import java.util.Optional;
  * it makes it atomic.
  */
 final class Sender {
+  /** Keys stand in indexes, whose entries are bounded; the same as for topics. */
+  private static final int MAX_KEY_BYTES = 2000;
+
   private final QueueRow queue;
+  private final boolean keyed;
 
   Sender(QueueRow queue) {
     this.queue = queue;
+    this.keyed = queue.config().ordering().isKeyed();
   }
 
   /**
@@ -33,6 +39,7 @@ final class Sender {
   /**
    * Stores the messages.
    *
+   * @throws IllegalArgumentException if a message has no place in this queue, likewise
    * @throws PayloadTooLargeException before anything of the batch in question is stored; the
    *     transaction has to end
    * @throws QueueNotFoundException if the queue has been deleted
@@ -61,6 +68,9 @@ final class Sender {
 
     void add(Message message, int position) {
       refuseWhatIsForTopics(message);
+      if (keyed) {
+        refuseWhatHasNoPlace(message);
+      }
       int size = message.payload().length;
       if (size > queue.config().maxPayloadBytes()) {
         throw new PayloadTooLargeException(
@@ -101,7 +111,10 @@ final class Sender {
         return;
       }
       List<PublishStore.Stored> stored =
-          new ArrayList<>(PublishStore.store(session, queue.id(), batch));
+          new ArrayList<>(
+              keyed && !batch.isScheduled()
+                  ? KeyedPublishStore.store(session, queue.id(), batch)
+                  : PublishStore.store(session, queue.id(), batch));
       if (stored.isEmpty()) {
         throw new QueueNotFoundException(queue.name());
       }
@@ -110,7 +123,7 @@ final class Sender {
       int[] runs = batch.runs();
       int newestRun = -1;
       for (int i = 0; i < stored.size(); i++) {
-        remember(batch, i, stored.get(i), runs[i] > newestRun);
+        remember(batch, i, stored.get(i), keyed || runs[i] > newestRun);
         newestRun = Math.max(newestRun, runs[i]);
       }
     }
@@ -125,7 +138,7 @@ final class Sender {
       if (batch.isScheduled()) {
         soonestMs = Math.min(soonestMs, stored.dueInMs());
       } else if (beginsRun) {
-        // A run's place in line is its first id.
+        // A run's place in line is its first id; a key's arrival is at that of its first message.
         int priority = batch.priority(i);
         first[priority] = first[priority] == 0 ? stored.id() : first[priority];
         last[priority] = stored.id();
@@ -140,6 +153,28 @@ final class Sender {
     if (message.timestamp().isPresent()) {
       throw new IllegalArgumentException(
           "message must not have a timestamp, a queue keeps none: " + message.timestamp().get());
+    }
+  }
+
+  private void refuseWhatHasNoPlace(Message message) {
+    String key =
+        message
+            .key()
+            .orElseThrow(
+                () ->
+                    new IllegalArgumentException(
+                        "message must have a key, queue \"%s\" is ordered by it: %s"
+                            .formatted(queue.name(), message)));
+    int bytes = key.getBytes(StandardCharsets.UTF_8).length;
+    if (bytes > MAX_KEY_BYTES) {
+      throw new IllegalArgumentException(
+          "key must be at most 2000 bytes in UTF-8 in queue \"%s\": %d"
+              .formatted(queue.name(), bytes));
+    }
+    if (message.priority() != Message.LOWEST_PRIORITY) {
+      throw new IllegalArgumentException(
+          "message must have the default priority, queue \"%s\" is ordered by key: %d"
+              .formatted(queue.name(), message.priority()));
     }
   }
 

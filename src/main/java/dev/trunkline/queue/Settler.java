@@ -1,22 +1,18 @@
 package dev.trunkline.queue;
 
-import dev.trunkline.deadletter.DeadLetterStore;
-import dev.trunkline.deadletter.Death;
-import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.error.TrunklineException;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Session;
-import dev.trunkline.retry.RetryPolicy;
 import java.sql.Connection;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ThreadLocalRandom;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -60,6 +56,7 @@ final class Settler {
       if (delivery.isAckedInTransaction() && !delivery.isSettled()) {
         fence.requireEnded(delivery);
       }
+      delivery.breaksOffBy(settlement.verdict());
       if (delivery.beginSettling()) {
         begun.add(settlement);
       } else {
@@ -80,12 +77,23 @@ final class Settler {
   /** Acks a delivery as part of the caller's transaction. */
   void ackIn(Connection connection, Delivery delivery) {
     delivery.requireOwnSettling();
+    requireAlone(delivery);
     if (delivery.isSettled() || fence.apart(List.of(delivery)).isEmpty()) {
       throw delivery.leaseLost();
     }
     delivery.ackedInTransaction();
     if (!database.<Boolean>on(connection, session -> fence.ack(session, delivery))) {
       throw delivery.leaseLost();
+    }
+  }
+
+  /** Two leases of one key would be two batons. */
+  private static void requireAlone(Delivery delivery) {
+    Lease lease = delivery.lease();
+    if (lease.isOfKey() && lease.open().size() > 1) {
+      throw new IllegalStateException(
+          "%s was received together with others of its key, and cannot be acked in a transaction of its own: receive with maxMessages 1, or settle the others first"
+              .formatted(delivery));
     }
   }
 
@@ -130,12 +138,13 @@ final class Settler {
   /** Takes ids out of a lease whose messages are gone: they were removed while they were ready. */
   void dropMissing(Lease lease, List<Long> messageIds) {
     long[] ids = messageIds.stream().mapToLong(Long::longValue).toArray();
-    database.run(session -> SettleStore.ackSome(session, lease.id(), ids));
+    ackIn(lease, ids);
     lease.settled(messageIds);
   }
 
   /**
-   * Hides one message for longer. In a batch it is given a lease of its own.
+   * Hides one message for longer. In a batch it is given a lease of its own; but the messages of a
+   * key stay together.
    *
    * @return the lease that holds it now
    */
@@ -146,7 +155,7 @@ final class Settler {
     Lease lease = delivery.lease();
     long id = delivery.id().value();
     long millis = visibilityTimeout.toMillis();
-    if (lease.open().size() == 1 && lease.open().contains(id)) {
+    if (lease.isOfKey() || (lease.open().size() == 1 && lease.open().contains(id))) {
       boolean held =
           !database
               .run(session -> SettleStore.extend(session, new long[] {lease.id()}, millis))
@@ -184,10 +193,8 @@ final class Settler {
   }
 
   private List<Delivery> ackAll(Map<Lease, Set<Long>> whole, Map<Lease, List<Settlement>> byLease) {
-    long[] ids = whole.keySet().stream().mapToLong(Lease::id).toArray();
-    int[] counts = whole.values().stream().mapToInt(Set::size).toArray();
-    Set<Long> done =
-        new HashSet<>(database.run(session -> SettleStore.ackAll(session, ids, counts)));
+    Set<Long> done = new HashSet<>(deleteWhole(whole, false));
+    done.addAll(deleteWhole(whole, true));
     List<Delivery> lost = new ArrayList<>();
     whole.forEach(
         (lease, acked) -> {
@@ -205,10 +212,40 @@ final class Settler {
     return lost;
   }
 
+  /** Answers the leases that were deleted, of those with a key or of those without. */
+  private List<Long> deleteWhole(Map<Lease, Set<Long>> whole, boolean ofKeys) {
+    List<Lease> leases = whole.keySet().stream().filter(l -> l.isOfKey() == ofKeys).toList();
+    if (leases.isEmpty()) {
+      return List.of();
+    }
+    long[] ids = leases.stream().mapToLong(Lease::id).toArray();
+    int[] counts = leases.stream().mapToInt(l -> whole.getOrDefault(l, Set.of()).size()).toArray();
+    if (!ofKeys) {
+      return database.run(session -> SettleStore.ackAll(session, ids, counts));
+    }
+    KeyedSettleStore.Acked acked =
+        database.run(session -> KeyedSettleStore.ackAll(session, ids, counts));
+    leases.stream()
+        .map(Lease::queueId)
+        .distinct()
+        .forEach(queueId -> wakeups.ready(queueId, acked.turns()));
+    return acked.ids();
+  }
+
+  /** Answers the messages that were still held. */
+  private List<Long> ackIn(Lease lease, long[] ids) {
+    if (!lease.isOfKey()) {
+      return database.run(session -> SettleStore.ackSome(session, lease.id(), ids));
+    }
+    KeyedSettleStore.Acked acked =
+        database.run(session -> KeyedSettleStore.ackSome(session, lease.id(), ids));
+    wakeups.ready(lease.queueId(), acked.turns());
+    return acked.ids();
+  }
+
   private List<Delivery> ackSome(Lease lease, Set<Long> acked, List<Settlement> settlements) {
     long[] ids = acked.stream().mapToLong(Long::longValue).toArray();
-    Set<Long> held =
-        new HashSet<>(database.run(session -> SettleStore.ackSome(session, lease.id(), ids)));
+    Set<Long> held = new HashSet<>(ackIn(lease, ids));
     lease.settled(acked);
     return settlements.stream()
         .filter(settlement -> settlement.verdict() instanceof Verdict.Done)
@@ -220,24 +257,12 @@ final class Settler {
   private List<Delivery> giveBack(Lease lease, List<Settlement> settlements) {
     Map<Long, Settlement> byId = new LinkedHashMap<>();
     settlements.forEach(settlement -> byId.put(settlement.delivery().id().value(), settlement));
-    long[] ids = byId.keySet().stream().mapToLong(Long::longValue).toArray();
-    Result result =
+    Sorting.Result result =
         database.inTransaction(
-            session -> {
-              List<SettleStore.Held> held = SettleStore.take(session, lease.id(), ids);
-              if (held.isEmpty()) {
-                return new Result(Set.of(), List.of(), Optional.empty());
-              }
-              Sorting sorting = new Sorting(policyOf(session, lease.queueId()));
-              held.forEach(
-                  item -> {
-                    Settlement settlement = byId.get(item.id());
-                    if (settlement != null) {
-                      sorting.add(item, settlement.verdict());
-                    }
-                  });
-              return sorting.carryOut(session, lease.queueId());
-            });
+            session ->
+                lease.isOfKey()
+                    ? giveBackOfKey(session, lease, byId)
+                    : giveBack(session, lease, byId));
     lease.settled(byId.keySet());
     result.announce(wakeups, lease.queueId());
     return settlements.stream()
@@ -245,6 +270,48 @@ final class Settler {
         .filter(Settler::isLost)
         .map(Settlement::delivery)
         .toList();
+  }
+
+  private static Sorting.Result giveBack(Session session, Lease lease, Map<Long, Settlement> byId) {
+    List<SettleStore.Held> held = SettleStore.take(session, lease.id(), ids(byId));
+    if (held.isEmpty()) {
+      return Sorting.Result.nothing();
+    }
+    return sorted(session, lease, held, byId).carryOut(session);
+  }
+
+  /** If the key is parked by it, nothing of it stays in the lease. */
+  private static Sorting.Result giveBackOfKey(
+      Session session, Lease lease, Map<Long, Settlement> byId) {
+    KeyedSettleStore.Taken taken = KeyedSettleStore.take(session, lease.id(), ids(byId), false);
+    if (taken.held().isEmpty()) {
+      return Sorting.Result.nothing();
+    }
+    Sorting sorting = sorted(session, lease, taken.held(), byId);
+    KeyedSettleStore.Baton baton = taken.baton().get(0);
+    if (sorting.parks() && !baton.ended()) {
+      KeyedSettleStore.Taken rest = KeyedSettleStore.take(session, lease.id(), new long[0], true);
+      rest.held().forEach(item -> sorting.add(item, new Verdict.Released(Duration.ZERO)));
+      return sorting.carryOut(session, rest.baton().get(0));
+    }
+    return sorting.carryOut(session, baton);
+  }
+
+  private static long[] ids(Map<Long, Settlement> byId) {
+    return byId.keySet().stream().mapToLong(Long::longValue).toArray();
+  }
+
+  private static Sorting sorted(
+      Session session, Lease lease, List<SettleStore.Held> held, Map<Long, Settlement> byId) {
+    Sorting sorting = Sorting.of(session, lease.queueId());
+    held.forEach(
+        item -> {
+          Settlement settlement = byId.get(item.id());
+          if (settlement != null) {
+            sorting.add(item, settlement.verdict());
+          }
+        });
+    return sorting;
   }
 
   /** What is no longer held because it was acked after all is not lost. */
@@ -262,102 +329,17 @@ final class Settler {
   /**
    * Takes back a lease that was never settled: called by the reaper in a transaction of its own.
    */
-  static Result reclaim(Session session, ReapStore.TakenBack lease, Verdict verdict) {
-    Sorting sorting = new Sorting(policyOf(session, lease.queueId()));
+  static Sorting.Result reclaim(Session session, ReapStore.TakenBack lease, Verdict verdict) {
+    Sorting sorting = Sorting.of(session, lease.queueId());
     for (int i = 0; i < lease.ids().length; i++) {
       sorting.add(
           new SettleStore.Held(lease.ids()[i], lease.deliveries()[i], lease.acquired()[i]),
           verdict);
     }
-    return sorting.carryOut(session, lease.queueId());
-  }
-
-  /**
-   * Failures are rare: the policy is read afresh, so an altered queue is obeyed by every process at
-   * once.
-   */
-  private static RetryPolicy policyOf(Session session, int queueId) {
-    return QueueStore.find(session, queueId)
-        .map(row -> row.config().retryPolicy())
-        .orElseGet(RetryPolicy::defaults);
-  }
-
-  /** What was carried out, to be announced after the commit. */
-  record Result(Set<Long> settled, List<Lanes.Announced> ready, Optional<Long> soonestMs) {
-    void announce(Wakeups wakeups, int queueId) {
-      wakeups.ready(queueId, ready);
-      soonestMs.ifPresent(wakeups::dueIn);
-    }
-  }
-
-  /** Messages that were taken out of a lease, sorted by where they go. */
-  private static final class Sorting {
-    private final RetryPolicy policy;
-    private final Set<Long> ids = new HashSet<>();
-    private final List<SettleStore.Returned> returned = new ArrayList<>();
-    private final List<Death> deaths = new ArrayList<>();
-
-    Sorting(RetryPolicy policy) {
-      this.policy = policy;
-    }
-
-    void add(SettleStore.Held held, Verdict verdict) {
-      ids.add(held.id());
-      if (verdict instanceof Verdict.Released released) {
-        returned.add(back(held, held.deliveries(), released.after()));
-      } else if (verdict instanceof Verdict.Dead dead) {
-        // A rejection is a failed attempt, too: the dead letter says how many there were.
-        deaths.add(
-            new Death(
-                held.id(),
-                held.deliveries() + 1,
-                held.acquired(),
-                dead.reason(),
-                dead.detail(),
-                dead.error()));
-      } else if (verdict instanceof Verdict.Failed failed) {
-        addFailed(held, failed);
-      } else if (verdict instanceof Verdict.Unsure unsure) {
-        addFailed(held, unsure.ifHeld());
-      }
-    }
-
-    private void addFailed(SettleStore.Held held, Verdict.Failed failed) {
-      int deliveries = held.deliveries() + 1;
-      if (policy.isExhaustedBy(deliveries)) {
-        deaths.add(death(held, deliveries, failed.ifLast(), failed));
-        return;
-      }
-      Duration delay =
-          failed
-              .after()
-              .orElseGet(
-                  () -> policy.delayAfter(deliveries, ThreadLocalRandom.current()::nextDouble));
-      returned.add(back(held, deliveries, delay));
-    }
-
-    private static Death death(
-        SettleStore.Held held, int deliveries, DeathReason reason, Verdict.Failed failed) {
-      return new Death(held.id(), deliveries, held.acquired(), reason, null, failed.error());
-    }
-
-    private static SettleStore.Returned back(
-        SettleStore.Held held, int deliveries, Duration delay) {
-      return new SettleStore.Returned(held.id(), deliveries, held.acquired(), delay.toMillis());
-    }
-
-    Result carryOut(Session session, int queueId) {
-      List<Lanes.Announced> ready =
-          returned.isEmpty() ? List.of() : SettleStore.putBack(session, queueId, returned);
-      if (!deaths.isEmpty()) {
-        DeadLetterStore.bury(session, queueId, deaths);
-      }
-      Optional<Long> soonest =
-          returned.stream()
-              .map(SettleStore.Returned::delayMs)
-              .filter(delay -> delay > 0)
-              .min(Long::compare);
-      return new Result(ids, ready, soonest);
-    }
+    return lease.key() == null
+        ? sorting.carryOut(session)
+        : sorting.carryOut(
+            session,
+            new KeyedSettleStore.Baton(lease.key(), Collections.min(List.of(lease.ids())), true));
   }
 }

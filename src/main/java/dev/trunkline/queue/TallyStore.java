@@ -37,7 +37,8 @@ final class TallyStore {
 
   /**
    * Sums the rows of one queue; a few per queue when the maintenance keeps up. froms holds, per
-   * priority, where the look for its oldest ready message begins.
+   * priority, where the look for its oldest ready message begins. Where messages wait by key, those
+   * whose turn is next are looked at.
    */
   private static final String STATS =
       """
@@ -49,7 +50,7 @@ final class TallyStore {
         coalesce(t.scheduled, 0) AS scheduled,
         coalesce(t.in_flight, 0) AS in_flight,
         coalesce(t.dead, 0) AS dead,
-        (
+        coalesce((
           SELECT (extract(epoch FROM clock_timestamp() - min(m.enqueued_at)) * 1000)::bigint
           FROM unnest(:froms::bigint[]) WITH ORDINALITY AS lane(from_seq, position)
           CROSS JOIN LATERAL (
@@ -60,7 +61,23 @@ final class TallyStore {
             LIMIT 1) oldest
           CROSS JOIN LATERAL (
             SELECT enqueued_at FROM trunkline.message WHERE message.id = oldest.id OFFSET 0) m
-        ) AS oldest_ready_ms
+        ), (
+          SELECT (extract(epoch FROM clock_timestamp() - min(m.enqueued_at)) * 1000)::bigint
+          FROM (
+            SELECT turn.key
+            FROM trunkline.turn
+            WHERE turn.queue_id = :queueId AND turn.seq >= (:froms::bigint[])[1]
+            ORDER BY turn.seq
+            LIMIT 10) turn
+          CROSS JOIN LATERAL (
+            SELECT line.id
+            FROM trunkline.line
+            WHERE line.queue_id = :queueId AND line.key = turn.key
+            ORDER BY line.id
+            LIMIT 1) oldest
+          CROSS JOIN LATERAL (
+            SELECT enqueued_at FROM trunkline.message WHERE message.id = oldest.id OFFSET 0) m
+        )) AS oldest_ready_ms
       FROM trunkline.queue q
       LEFT JOIN (
         SELECT

@@ -26,6 +26,14 @@
  * the lease no longer holds is reported. Pulled deliveries skip the buffer: {@link Delivery#ack}
  * returns when it is done.
  *
+ * <p>By key. Where {@link Ordering} says so, messages wait in the lines of their keys: {@link
+ * KeyedPublishStore} announces keys that are not known, {@link KeyedClaimer} takes turns by {@link
+ * FifoClaimStore} or {@link FairClaimStore}, and closes what is empty by {@link KeyStore}. In a
+ * FIFO queue a key has one baton: a turn, or its lease, or it is parked; whatever ends the lease
+ * passes it on in the same transaction ({@link KeyedSettleStore}), and {@link KeyOrder} has the
+ * deliveries of a lease handled one by one. The protocol is in {@code
+ * docs/decisions/015-batons-for-keys.md}.
+ *
  * <p>At most once. {@link Queue#receiveAndDelete} and {@link AtMostOnceHandling} have the claim
  * delete the messages ({@link AtMostOnceStore}): no lease, nothing to settle, nothing that comes
  * back.

@@ -207,4 +207,21 @@ class ConsumerTest extends QueueFixture {
       return false;
     }
   }
+
+  @Test
+  void a_failure_leaves_the_others_of_its_batch_where_they_are() {
+    sendNumbers(200);
+    Map<String, Integer> claims = new ConcurrentHashMap<>();
+
+    consumeUntil(
+        handlers(2),
+        delivery -> {
+          claims.put(delivery.message().text(), delivery.acquired());
+          return Outcome.deadLetter("no");
+        },
+        () -> queue.stats().dead() == 200);
+
+    assertThat(claims).hasSize(200);
+    assertThat(claims.values()).as("claims of each").containsOnly(1);
+  }
 }

@@ -8,6 +8,7 @@ import dev.trunkline.error.PayloadTooLargeException;
 import dev.trunkline.error.QueueConfigMismatchException;
 import dev.trunkline.error.QueueNotFoundException;
 import dev.trunkline.message.Message;
+import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.retry.Jitter;
 import dev.trunkline.retry.RetryPolicy;
 import java.time.Duration;
@@ -48,7 +49,8 @@ class DeclareTest extends QueueFixture {
                 Duration.ofDays(365),
                 1.1,
                 Jitter.NONE),
-            268_435_456);
+            268_435_456,
+            Ordering.fifoByKey(FailurePolicy.PARK));
 
     trunkline.queue("odd", odd);
 

@@ -22,6 +22,8 @@ final class Invariants {
             UNION ALL
             SELECT id, 'scheduled' FROM trunkline.scheduled
             UNION ALL
+            SELECT id, 'line' FROM trunkline.line
+            UNION ALL
             SELECT unnest(ids), 'lease ' || id FROM trunkline.lease
           ), places AS (
             SELECT id, count(*) AS times, string_agg(state, ', ' ORDER BY state) AS states
@@ -47,6 +49,8 @@ final class Invariants {
             SELECT id, queue_id, priority, 'scheduled' FROM trunkline.scheduled
             UNION ALL
             SELECT unnest(ids), queue_id, NULL::smallint, 'lease ' || id FROM trunkline.lease
+            UNION ALL
+            SELECT id, queue_id, NULL, 'line' FROM trunkline.line
           )
           SELECT format(
               'message %s of queue %s, priority %s, is in %s of queue %s, priority %s',
@@ -88,6 +92,8 @@ final class Invariants {
             SELECT queue_id, cardinality(ids) AS ready, 0 AS scheduled, 0 AS in_flight, 0 AS dead
             FROM trunkline.ready
             UNION ALL
+            SELECT queue_id, 1, 0, 0, 0 FROM trunkline.line
+            UNION ALL
             SELECT queue_id, 0, 1, 0, 0 FROM trunkline.scheduled
             UNION ALL
             SELECT queue_id, 0, 0, cardinality(ids), 0 FROM trunkline.lease
@@ -121,6 +127,56 @@ final class Invariants {
           FROM compared
           WHERE tallied <> counted
           ORDER BY name, state
+          LIMIT 20
+          """,
+          // A message in line, or in the lease of a key, is of that key.
+          """
+          SELECT format('message %s of key %s is in the line of key %s', m.id, m.key, p.key)
+          FROM (
+            SELECT id, key FROM trunkline.line
+            UNION ALL
+            SELECT unnest(ids), key FROM trunkline.lease WHERE key IS NOT NULL
+          ) p
+          JOIN trunkline.message m ON m.id = p.id
+          WHERE m.key COLLATE "C" <> p.key
+          ORDER BY m.id
+          LIMIT 20
+          """,
+          // A key that is open has one baton, or one lease, or is parked; nothing else has any.
+          """
+          WITH baton AS (
+            SELECT queue_id, key, 'turn ' || seq AS place FROM trunkline.turn WHERE from_id IS NOT NULL
+            UNION ALL
+            SELECT queue_id, key, 'later' FROM trunkline.turn_later
+            UNION ALL
+            SELECT queue_id, key, 'parked' FROM trunkline.parked_line
+            UNION ALL
+            SELECT queue_id, key, 'lease ' || id FROM trunkline.lease WHERE key IS NOT NULL
+          ), batons AS (
+            SELECT queue_id, key, count(*) AS times, string_agg(place, ', ') AS places
+            FROM baton
+            GROUP BY queue_id, key
+          )
+          SELECT format('key %s of queue %s: open %s, baton at %s',
+            coalesce(o.key, b.key), coalesce(o.queue_id, b.queue_id), o.key IS NOT NULL, b.places)
+          FROM trunkline.open_key o
+          FULL JOIN batons b ON b.queue_id = o.queue_id AND b.key = o.key
+          WHERE o.key IS NULL OR b.key IS NULL OR b.times <> 1
+          LIMIT 20
+          """,
+          // What waits of a key, and what senders may rely on, is known to the claimers: the key is
+          // open, or announced.
+          """
+          SELECT format('key %s of queue %s has a %s, and is neither open nor announced', w.key, w.queue_id, w.what)
+          FROM (
+            SELECT DISTINCT queue_id, key, 'line' AS what FROM trunkline.line
+            UNION ALL
+            SELECT DISTINCT queue_id, key, 'mark' FROM trunkline.key_mark
+          ) w
+          WHERE NOT EXISTS (
+              SELECT FROM trunkline.open_key o WHERE o.queue_id = w.queue_id AND o.key = w.key)
+            AND NOT EXISTS (
+              SELECT FROM trunkline.turn t WHERE t.queue_id = w.queue_id AND t.key = w.key)
           LIMIT 20
           """,
           // A group has not come further than its topic.

@@ -80,6 +80,14 @@ public final class Session {
     return new Rows(handle.createQuery(sql), 2);
   }
 
+  /** Like {@link #second}, with what {@link #relaxed} sets. Never on a caller's connection. */
+  public Rows relaxedSecond(String sql) {
+    if (!ours) {
+      throw new IllegalStateException("a caller's connection keeps its own settings");
+    }
+    return new Rows(handle.createQuery(RELAXED.computeIfAbsent(sql, Prelude.RELAXED::before)), 2);
+  }
+
   /**
    * A statement that is on disk when it returns; on a caller's connection the caller's settings
    * decide.
@@ -97,6 +105,15 @@ public final class Session {
     }
     return new Rows(
         handle.createQuery(DURABLE_PINNED.computeIfAbsent(sql, Prelude.DURABLE_PINNED::before)), 1);
+  }
+
+  /**
+   * A statement that stores, and has to look something up by an index: with its plan pinned and on
+   * disk when it returns; on a caller's connection the caller's settings decide about the commit,
+   * and are as they were when it is done.
+   */
+  public Rows storing(String sql) {
+    return ours ? durablePinned(sql) : pinned(sql);
   }
 
   /**

@@ -1,0 +1,248 @@
+package dev.trunkline.queue;
+
+import dev.trunkline.internal.db.Session;
+import java.util.List;
+
+/** Claiming in the order of each key: from its line into a lease of its own. */
+final class FifoClaimStore {
+  private FifoClaimStore() {}
+
+  /**
+   * Takes up to maxTurns turns, and moves the first messages of their keys into one new lease each.
+   *
+   * <p>Turns: locked in the order of seq, from where the lanes say, and only those that nobody else
+   * has locked. A baton in hand is the right to its key: nobody else claims from it, and nothing of
+   * it is in a lease. An arrival opens its key, if it is not open: the unique key of open_key
+   * decides between claimers, who are quick, so that one may wait for another; inserted in order,
+   * so that they do not wait in a circle. If the key is open the arrival has said nothing new, as
+   * long as nobody closes it at this moment, for whoever closes it later sees what has arrived.
+   *
+   * <p>Lines: the first maxPerKey of each key, but none behind one that is not due; one that has
+   * failed before is claimed alone, so that others need not share its fate. First the first of each
+   * key, then the second, up to maxMessages. A purge may be quicker: what the delete answers is
+   * leased. Rows are reached by ctid, which holds as long as the statement's own snapshot.
+   *
+   * <p>A turn is then done with (its messages are in a lease, which passes the baton on when it
+   * ends), later (the head is not due), or stays: left, or empty, as its line is. A key that was
+   * opened but not claimed from has its baton in the place of the arrival. Indexes: turn_claim_idx,
+   * open_key_pkey, line_pkey, message_pkey, a few steps for each turn.
+   */
+  private static final String CLAIM =
+      """
+      WITH token AS MATERIALIZED (
+        SELECT run.*, row_number() OVER () AS place
+        FROM (
+          SELECT t.*
+          FROM unnest(:priorities::smallint[], :froms::bigint[], :tos::bigint[]) AS lane(priority, from_seq, to_seq)
+          CROSS JOIN LATERAL (
+            SELECT turn.ctid AS tid, turn.seq, turn.from_id, turn.key
+            FROM trunkline.turn
+            WHERE turn.queue_id = :queueId
+              AND turn.seq >= lane.from_seq
+              AND turn.seq < lane.to_seq
+            ORDER BY turn.seq
+            LIMIT :maxTurns
+            FOR UPDATE SKIP LOCKED
+          ) t
+          WHERE lane.priority = 0
+            AND EXISTS (
+              SELECT 1 FROM trunkline.queue WHERE id = :queueId AND NOT paused AND deleted_at IS NULL)
+            AND EXISTS (SELECT 1 FROM trunkline.consumer WHERE id = :consumerId)
+          LIMIT :maxTurns
+        ) run
+      ), asked AS MATERIALIZED (
+        SELECT key, min(place) AS place, min(seq) AS seq, max(from_id) AS from_id, bool_or(from_id IS NOT NULL) AS baton
+        FROM token
+        GROUP BY key
+      ), seen AS MATERIALIZED (
+        SELECT asked.key
+        FROM asked
+        CROSS JOIN LATERAL (
+          SELECT 1
+          FROM trunkline.open_key
+          WHERE open_key.queue_id = :queueId AND open_key.key = asked.key
+          OFFSET 0) o
+        WHERE NOT asked.baton
+      ), known AS MATERIALIZED (
+        SELECT seen.key
+        FROM seen
+        CROSS JOIN LATERAL (
+          SELECT 1
+          FROM trunkline.open_key
+          WHERE open_key.queue_id = :queueId AND open_key.key = seen.key
+          LIMIT 1
+          FOR KEY SHARE SKIP LOCKED) o
+      ), opened AS (
+        INSERT INTO trunkline.open_key (queue_id, key)
+        SELECT :queueId, key
+        FROM asked
+        WHERE NOT baton AND key NOT IN (SELECT key FROM seen)
+        ORDER BY key
+        ON CONFLICT DO NOTHING
+        RETURNING key
+      ), mine AS MATERIALIZED (
+        SELECT key, place, seq, from_id, baton
+        FROM asked
+        WHERE baton
+        UNION ALL
+        SELECT asked.key, asked.place, asked.seq, 0, false
+        FROM asked
+        WHERE asked.key IN (SELECT key FROM opened)
+      ), waiting AS MATERIALIZED (
+        SELECT
+          mine.key,
+          mine.place,
+          l.tid,
+          l.id,
+          l.bytes,
+          l.due_at,
+          l.deliveries = 0 AND l.due_at IS NULL AS fresh,
+          row_number() OVER (PARTITION BY mine.key ORDER BY l.id) AS nth
+        FROM mine
+        CROSS JOIN LATERAL (
+          SELECT line.ctid AS tid, line.id, line.bytes, line.due_at, line.deliveries
+          FROM trunkline.line
+          WHERE line.queue_id = :queueId
+            AND line.key = mine.key
+            AND line.id >= CASE WHEN :everything THEN 0 ELSE mine.from_id END
+          ORDER BY line.id
+          LIMIT :maxPerKey
+        ) l
+      ), deliverable AS MATERIALIZED (
+        SELECT *
+        FROM (
+          SELECT waiting.*, bool_and(fresh) OVER (PARTITION BY key ORDER BY nth) AS all_fresh
+          FROM waiting
+        ) w
+        WHERE all_fresh OR (nth = 1 AND (due_at IS NULL OR due_at <= clock_timestamp()))
+      ), chosen AS MATERIALIZED (
+        SELECT *
+        FROM (
+          SELECT
+            d.*,
+            row_number() OVER (ORDER BY nth, place) AS position,
+            sum(bytes) OVER (ORDER BY nth, place ROWS UNBOUNDED PRECEDING) AS bytes_so_far
+          FROM deliverable d
+        ) d
+        WHERE position <= :maxMessages AND (position = 1 OR bytes_so_far <= :maxBytes)
+      ), gone AS (
+        DELETE FROM trunkline.line
+        WHERE ctid = ANY (ARRAY(SELECT tid FROM chosen))
+        RETURNING id, deliveries, acquired + 1 AS acquired, key
+      ), leased AS (
+        INSERT INTO trunkline.lease (
+          consumer_id, visible_at, queue_id, ids, deliveries, acquired, key, key_from)
+        SELECT
+          :consumerId,
+          now() + coalesce(
+            nullif(:visibilityTimeoutMs, -1) * interval '1 millisecond',
+            (SELECT visibility_timeout FROM trunkline.queue WHERE id = :queueId)),
+          :queueId,
+          array_agg(id ORDER BY id),
+          array_agg(deliveries ORDER BY id),
+          array_agg(acquired ORDER BY id),
+          key,
+          max(id) + 1
+        FROM gone
+        GROUP BY key
+        RETURNING id, key, ids, deliveries, acquired, visible_at - now() AS hidden_for
+      ), held_up AS MATERIALIZED (
+        SELECT key, due_at
+        FROM waiting
+        WHERE nth = 1 AND due_at > clock_timestamp() AND key NOT IN (SELECT key FROM deliverable)
+      ), fated AS MATERIALIZED (
+        SELECT
+          asked.key,
+          asked.seq,
+          asked.baton,
+          held_up.due_at,
+          CASE
+            WHEN asked.key IN (SELECT key FROM leased) THEN 'done'
+            WHEN held_up.key IS NOT NULL THEN 'later'
+            WHEN asked.key IN (SELECT key FROM known) THEN 'done'
+            WHEN asked.key NOT IN (SELECT key FROM mine) THEN 'left'
+            WHEN asked.key IN (SELECT key FROM deliverable) THEN 'left'
+            ELSE 'empty'
+          END AS fate
+        FROM asked
+        LEFT JOIN held_up ON held_up.key = asked.key
+      ), over AS (
+        DELETE FROM trunkline.turn
+        WHERE ctid = ANY (ARRAY(
+          SELECT token.tid
+          FROM token
+          JOIN fated ON fated.key = token.key
+          WHERE fated.fate IN ('done', 'later')
+            OR (token.from_id IS NULL AND fated.key IN (SELECT key FROM mine))))
+      ), later AS (
+        INSERT INTO trunkline.turn_later (due_at, from_id, queue_id, hops, key)
+        SELECT due_at, 0, :queueId, 0, key
+        FROM fated
+        WHERE fate = 'later'
+      ), stays AS (
+        INSERT INTO trunkline.turn (seq, from_id, queue_id, key)
+        SELECT seq, 0, :queueId, key
+        FROM fated
+        WHERE fate IN ('left', 'empty') AND NOT baton AND key IN (SELECT key FROM mine)
+      ), counted AS (
+        INSERT INTO trunkline.tally (queue_id, ready, in_flight)
+        SELECT :queueId, -count(*), count(*)
+        FROM gone
+        HAVING count(*) > 0
+      ), judged AS MATERIALIZED (
+        SELECT
+          token.seq,
+          fated.fate,
+          (extract(epoch FROM fated.due_at - clock_timestamp()) * 1000)::bigint AS due_in_ms
+        FROM token
+        JOIN fated ON fated.key = token.key
+      )
+      SELECT
+        leased.id AS lease_id,
+        (extract(epoch FROM leased.hidden_for) * 1000)::bigint AS hidden_for_ms,
+        u.position,
+        u.id,
+        u.deliveries,
+        u.acquired,
+        m.id IS NOT NULL AS present,
+        m.enqueued_at,
+        m.priority,
+        m.key,
+        m.type,
+        m.content_type,
+        m.headers,
+        m.payload,
+        NULL::bigint AS seq,
+        NULL::text AS fate,
+        NULL::bigint AS due_in_ms
+      FROM leased
+      CROSS JOIN LATERAL unnest(leased.ids, leased.deliveries, leased.acquired) WITH ORDINALITY
+        AS u(id, deliveries, acquired, position)
+      LEFT JOIN LATERAL (
+        SELECT
+          id,
+          enqueued_at,
+          priority,
+          key,
+          type,
+          content_type,
+          CASE WHEN headers IS NOT NULL THEN ARRAY(
+            SELECT pair.part FROM jsonb_each_text(headers) h, unnest(ARRAY[h.key, coalesce(h.value, '')]) AS pair(part))
+          END AS headers,
+          payload
+        FROM trunkline.message
+        WHERE message.id = u.id
+        OFFSET 0
+      ) m ON true
+      UNION ALL
+      SELECT
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        seq, fate, due_in_ms
+      FROM judged
+      """;
+
+  static List<KeyedClaim.Found> claim(
+      Session session, KeyedClaim.Request request, Lanes.Attempt attempt) {
+    return request.bound(session.relaxed(CLAIM), attempt).list(KeyedClaim.Found::of);
+  }
+}
