@@ -59,6 +59,11 @@ final class QueueCommand implements Callable<Integer> {
     @Option(names = "--at-most-once", description = "At-most-once and at-least-once, in turn.")
     private boolean atMostOnce;
 
+    @Option(
+        names = "--hot-key",
+        description = "FIFO by key: other keys, with a million of one key waiting and without.")
+    private boolean hotKey;
+
     @Option(names = "--batch", description = "100k messages in one send, against COPY.")
     private boolean batch;
   }
@@ -90,6 +95,9 @@ final class QueueCommand implements Callable<Integer> {
     }
     if (mode.memory) {
       return new MemoryRun(server).run();
+    }
+    if (mode.hotKey) {
+      return new HotKeyRun(server, time).run();
     }
     if (mode.batch) {
       return new BatchRun(server).run();
