@@ -16,14 +16,15 @@ import dev.trunkline.queue.ConsumerConfig;
 import dev.trunkline.queue.Delivery;
 import dev.trunkline.queue.MessageState;
 import dev.trunkline.queue.NotifyMode;
+import dev.trunkline.queue.ParkedKey;
 import dev.trunkline.queue.PeekedMessage;
 import dev.trunkline.queue.Queue;
 import dev.trunkline.queue.QueueConfig;
 import dev.trunkline.queue.QueueStats;
 import dev.trunkline.queue.ReceiveOptions;
 import dev.trunkline.queue.ReceivedMessage;
+import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.retry.RetryPolicy;
-import dev.trunkline.topic.FailurePolicy;
 import dev.trunkline.topic.Group;
 import dev.trunkline.topic.GroupConfig;
 import dev.trunkline.topic.GroupConsumer;
@@ -300,6 +301,21 @@ final class ReadmeExamples {
     }
     // end::at-most-once[]
     return consumer;
+  }
+
+  Queue orderByKey(Trunkline trunkline) {
+    // tag::order-by-key[]
+    Queue accounts =
+        trunkline.queue("accounts", QueueConfig.defaults().withFifoByKey(FailurePolicy.PARK));
+    accounts.send(Message.text("deposit 10").withKey("account-7"));
+    accounts.send(Message.text("withdraw 10").withKey("account-7")); // after the first is settled
+
+    // With PARK, a message that was given up keeps its key waiting until somebody decides:
+    for (ParkedKey parked : accounts.parkedKeys(100)) {
+      accounts.releaseKey(parked.key()); // replay the dead letter before, and it comes first
+    }
+    // end::order-by-key[]
+    return accounts;
   }
 
   Consumer consumeWithInbox(Trunkline trunkline, Queue orders) {

@@ -98,6 +98,16 @@ class ReadmeExamplesTest {
   }
 
   @Test
+  void the_messages_of_a_key_come_in_order() {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      Queue accounts = examples.orderByKey(trunkline);
+
+      assertThat(accounts.receive(1).get(0).message().text()).isEqualTo("deposit 10");
+      assertThat(accounts.receive(1)).isEmpty();
+    }
+  }
+
+  @Test
   void one_and_many_are_sent() {
     try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
       Queue emails = emails(trunkline);
