@@ -31,12 +31,14 @@ final class Housekeeping implements Step {
   private final LaggedMark folded = new LaggedMark(LONG_TRANSACTION, System::nanoTime);
 
   private final InboxPruning inboxes;
+  private final SendPruning sends;
   private boolean morePruning;
   private long tidiedNanos = System.nanoTime() - IDLE.toNanos();
 
   Housekeeping(Database database) {
     this.database = database;
     this.inboxes = new InboxPruning(database);
+    this.sends = new SendPruning(database);
   }
 
   @Override
@@ -49,7 +51,7 @@ final class Housekeeping implements Step {
       morePruning = true;
     }
     // A backlog is worked off round by round, so that the fold is not held up.
-    morePruning = morePruning && inboxes.prune();
+    morePruning = morePruning && (inboxes.prune() | sends.prune());
     busy |= morePruning;
     return busy ? BUSY : IDLE;
   }

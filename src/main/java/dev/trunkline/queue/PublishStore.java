@@ -80,8 +80,11 @@ final class PublishStore {
       FROM incoming
       """;
 
-  /** A stored message; dueInMs is zero if it is ready. */
-  record Stored(long id, long dueInMs) {}
+  /**
+   * A stored message; dueInMs is zero if it is ready. If it is not fresh, it was stored before, and
+   * is a duplicate now.
+   */
+  record Stored(long id, long dueInMs, boolean fresh) {}
 
   static List<Stored> store(Session session, int queueId, OutgoingBatch batch) {
     Session.Rows statement =
@@ -99,6 +102,6 @@ final class PublishStore {
     } else {
       statement.bindArray("runs", batch.runs());
     }
-    return statement.list(row -> new Stored(row.getLong("id"), row.getLong("due_in_ms")));
+    return statement.list(row -> new Stored(row.getLong("id"), row.getLong("due_in_ms"), true));
   }
 }

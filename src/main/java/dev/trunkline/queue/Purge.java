@@ -27,12 +27,20 @@ final class Purge {
 
   /** Everything, for a queue that has been deleted. */
   long everything() {
+    database.run(
+        session -> {
+          PurgeStore.producers(session, queueId);
+          return true;
+        });
     return upTo(Long.MAX_VALUE);
   }
 
   private long upTo(long newest) {
     long all = 0;
     long round;
+    // Before: what is sent from here on is no duplicate of what is about to be removed. After: what
+    // was sent meanwhile, and removed, is forgotten, too.
+    forget(newest);
     do {
       // A message moves from ready to lease and back through scheduled: in this order few slip
       // through a round.
@@ -42,7 +50,12 @@ final class Purge {
               + steps(session -> PurgeStore.scheduled(session, queueId, newest, STEP));
       all += round;
     } while (round > 0);
+    forget(newest);
     return all;
+  }
+
+  private void forget(long newest) {
+    steps(session -> PurgeStore.remembered(session, queueId, newest, STEP));
   }
 
   private long steps(dev.trunkline.internal.db.Work<Long> step) {

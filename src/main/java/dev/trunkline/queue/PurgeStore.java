@@ -121,6 +121,47 @@ final class PurgeStore {
       SELECT count(*) FROM item WHERE old
       """;
 
+  /**
+   * What duplicates are recognised by, of messages that are removed. Waits for senders of
+   * duplicates that have not committed.
+   */
+  private static final String REMEMBERED =
+      """
+      WITH gone AS (
+        DELETE FROM trunkline.dedup
+        WHERE ctid = ANY (ARRAY(
+          SELECT ctid
+          FROM trunkline.dedup
+          WHERE queue_id = :queueId AND message_id <= :upTo
+          LIMIT :limit
+          FOR UPDATE))
+        RETURNING 1
+      )
+      SELECT count(*) FROM gone
+      """;
+
+  /** The producers of a deleted queue, and how far they had come. */
+  private static final String PRODUCERS =
+      """
+      WITH gone AS (
+        DELETE FROM trunkline.producer
+        WHERE queue_id = :queueId
+        RETURNING id
+      ), progress AS (
+        DELETE FROM trunkline.producer_progress
+        WHERE producer_id = ANY (ARRAY(SELECT id FROM gone))
+      )
+      SELECT count(*) FROM gone
+      """;
+
+  static void producers(Session session, int queueId) {
+    session.relaxed(PRODUCERS).bind("queueId", queueId).run();
+  }
+
+  static long remembered(Session session, int queueId, long upTo, int limit) {
+    return step(session, REMEMBERED, queueId, upTo, limit);
+  }
+
   static long newestId(Session session) {
     return session.statement(NEWEST).list(row -> row.getLong(1)).get(0);
   }

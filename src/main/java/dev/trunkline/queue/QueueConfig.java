@@ -15,9 +15,10 @@ import java.time.Duration;
  * @param retryPolicy when failed and lost deliveries are tried again and given up, default {@link
  *     RetryPolicy#defaults()}
  * @param maxPayloadBytes the largest payload accepted: 1 byte to 256 MiB, default 1 MiB
+ * @param sendRules deduplication and expiry, default {@link SendRules#none()}
  */
 public record QueueConfig(
-    Duration visibilityTimeout, RetryPolicy retryPolicy, int maxPayloadBytes) {
+    Duration visibilityTimeout, RetryPolicy retryPolicy, int maxPayloadBytes, SendRules sendRules) {
 
   /** Default of {@link #visibilityTimeout}. */
   public static final Duration DEFAULT_VISIBILITY_TIMEOUT = Duration.ofSeconds(30);
@@ -35,6 +36,7 @@ public record QueueConfig(
   public QueueConfig {
     visibilityTimeout = VisibilityTimeout.check("visibilityTimeout", visibilityTimeout);
     requireNonNull(retryPolicy, "retryPolicy");
+    requireNonNull(sendRules, "sendRules");
     if (maxPayloadBytes < 1 || maxPayloadBytes > LARGEST_MAX_PAYLOAD_BYTES) {
       throw new IllegalArgumentException(
           "maxPayloadBytes must be between 1 and 268435456: " + maxPayloadBytes);
@@ -44,17 +46,20 @@ public record QueueConfig(
   /** 30 s visibility timeout, five deliveries with exponential back-off, payloads up to 1 MiB. */
   public static QueueConfig defaults() {
     return new QueueConfig(
-        DEFAULT_VISIBILITY_TIMEOUT, RetryPolicy.defaults(), DEFAULT_MAX_PAYLOAD_BYTES);
+        DEFAULT_VISIBILITY_TIMEOUT,
+        RetryPolicy.defaults(),
+        DEFAULT_MAX_PAYLOAD_BYTES,
+        SendRules.none());
   }
 
   /** This configuration with another visibility timeout. */
   public QueueConfig withVisibilityTimeout(Duration visibilityTimeout) {
-    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes);
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules);
   }
 
   /** This configuration with another retry policy. */
   public QueueConfig withRetryPolicy(RetryPolicy retryPolicy) {
-    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes);
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules);
   }
 
   /**
@@ -67,6 +72,49 @@ public record QueueConfig(
 
   /** This configuration with another size limit. */
   public QueueConfig withMaxPayloadBytes(int maxPayloadBytes) {
-    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes);
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules);
+  }
+
+  /** This configuration with other rules for what is sent. */
+  public QueueConfig withSendRules(SendRules sendRules) {
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules);
+  }
+
+  /** This configuration with deduplicated sends: {@link Deduplication#defaults()}. */
+  public QueueConfig withDeduplication() {
+    return withDeduplication(Deduplication.defaults());
+  }
+
+  /**
+   * This configuration with deduplicated sends.
+   *
+   * @throws IllegalArgumentException if the window is longer than the time to live
+   */
+  public QueueConfig withDeduplication(Deduplication deduplication) {
+    return withSendRules(sendRules.withDeduplication(deduplication));
+  }
+
+  /**
+   * This configuration with a limit on how long messages live; those whose time is over are
+   * dropped.
+   *
+   * @param timeToLive 1 ms to 3,650 days in whole milliseconds
+   * @throws IllegalArgumentException if it is out of range, or shorter than the window of the
+   *     deduplication
+   */
+  public QueueConfig withTimeToLive(Duration timeToLive) {
+    return withTimeToLive(timeToLive, ExpiredMessages.DROP);
+  }
+
+  /**
+   * This configuration with a limit on how long messages live.
+   *
+   * @param timeToLive 1 ms to 3,650 days in whole milliseconds
+   * @param expired what becomes of those whose time is over
+   * @throws IllegalArgumentException if it is out of range, or shorter than the window of the
+   *     deduplication
+   */
+  public QueueConfig withTimeToLive(Duration timeToLive, ExpiredMessages expired) {
+    return withSendRules(sendRules.withExpiry(new Expiry(timeToLive, expired)));
   }
 }

@@ -5,6 +5,7 @@ import dev.trunkline.retry.RetryPolicy;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.Optional;
 
 /** A queue as the database knows it. */
 record QueueRow(int id, String name, QueueConfig config, boolean paused) {
@@ -22,7 +23,29 @@ record QueueRow(int id, String name, QueueConfig config, boolean paused) {
         new QueueConfig(
             Duration.ofMillis(row.getLong("visibility_timeout_ms")),
             retryPolicy,
-            row.getInt("max_payload_bytes"));
+            row.getInt("max_payload_bytes"),
+            new SendRules(deduplication(row), expiry(row)));
     return new QueueRow(row.getInt("id"), row.getString("name"), config, row.getBoolean("paused"));
+  }
+
+  private static Optional<Deduplication> deduplication(ResultSet row) throws SQLException {
+    long windowMs = row.getLong("dedup_window_ms");
+    return row.wasNull()
+        ? Optional.empty()
+        : Optional.of(
+            new Deduplication(
+                Duration.ofMillis(windowMs),
+                DeduplicationScope.valueOf(row.getString("dedup_scope")),
+                row.getBoolean("dedup_by_content")));
+  }
+
+  private static Optional<Expiry> expiry(ResultSet row) throws SQLException {
+    long timeToLiveMs = row.getLong("time_to_live_ms");
+    return row.wasNull()
+        ? Optional.empty()
+        : Optional.of(
+            new Expiry(
+                Duration.ofMillis(timeToLiveMs),
+                ExpiredMessages.valueOf(row.getString("expired_messages"))));
   }
 }

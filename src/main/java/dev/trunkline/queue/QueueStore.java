@@ -19,7 +19,8 @@ final class QueueStore {
       WITH declared AS (
         INSERT INTO trunkline.queue (
           name, visibility_timeout, max_deliveries, retry_initial_delay, retry_max_delay, retry_multiplier,
-          retry_jitter, max_payload_bytes)
+          retry_jitter, max_payload_bytes, dedup_window, dedup_scope, dedup_by_content, time_to_live,
+          expired_messages)
         VALUES (
           :name,
           :visibilityTimeoutMs * interval '1 millisecond',
@@ -28,7 +29,12 @@ final class QueueStore {
           :retryMaxDelayMs * interval '1 millisecond',
           :retryMultiplier,
           :retryJitter,
-          :maxPayloadBytes)
+          :maxPayloadBytes,
+          nullif(:dedupWindowMs, -1) * interval '1 millisecond',
+          nullif(:dedupScope, ''),
+          CASE WHEN :dedupWindowMs <> -1 THEN :dedupByContent END,
+          nullif(:timeToLiveMs, -1) * interval '1 millisecond',
+          nullif(:expiredMessages, ''))
         ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING
         RETURNING id
       ), counted AS (
@@ -53,6 +59,11 @@ final class QueueStore {
         retry_multiplier,
         retry_jitter,
         max_payload_bytes,
+        (extract(epoch FROM dedup_window) * 1000)::bigint AS dedup_window_ms,
+        dedup_scope,
+        dedup_by_content,
+        (extract(epoch FROM time_to_live) * 1000)::bigint AS time_to_live_ms,
+        expired_messages,
         paused
       FROM trunkline.queue
       WHERE name = :name AND deleted_at IS NULL
@@ -74,6 +85,11 @@ final class QueueStore {
         retry_multiplier,
         retry_jitter,
         max_payload_bytes,
+        (extract(epoch FROM dedup_window) * 1000)::bigint AS dedup_window_ms,
+        dedup_scope,
+        dedup_by_content,
+        (extract(epoch FROM time_to_live) * 1000)::bigint AS time_to_live_ms,
+        expired_messages,
         paused
       FROM trunkline.queue
       WHERE id = :id
@@ -97,7 +113,12 @@ final class QueueStore {
         retry_max_delay = :retryMaxDelayMs * interval '1 millisecond',
         retry_multiplier = :retryMultiplier,
         retry_jitter = :retryJitter,
-        max_payload_bytes = :maxPayloadBytes
+        max_payload_bytes = :maxPayloadBytes,
+        dedup_window = nullif(:dedupWindowMs, -1) * interval '1 millisecond',
+        dedup_scope = nullif(:dedupScope, ''),
+        dedup_by_content = CASE WHEN :dedupWindowMs <> -1 THEN :dedupByContent END,
+        time_to_live = nullif(:timeToLiveMs, -1) * interval '1 millisecond',
+        expired_messages = nullif(:expiredMessages, '')
       WHERE name = :name AND deleted_at IS NULL
       RETURNING id
       """;
@@ -191,6 +212,8 @@ final class QueueStore {
   }
 
   private static Session.Rows bound(Session.Rows statement, QueueName name, QueueConfig config) {
+    Optional<Deduplication> deduplication = config.sendRules().deduplication();
+    Optional<Expiry> expiry = config.sendRules().expiry();
     return statement
         .bind("name", name.value())
         .bind("visibilityTimeoutMs", config.visibilityTimeout().toMillis())
@@ -199,6 +222,11 @@ final class QueueStore {
         .bind("retryMaxDelayMs", config.retryPolicy().maxDelay().toMillis())
         .bind("retryMultiplier", config.retryPolicy().multiplier())
         .bind("retryJitter", config.retryPolicy().jitter().name())
-        .bind("maxPayloadBytes", config.maxPayloadBytes());
+        .bind("maxPayloadBytes", config.maxPayloadBytes())
+        .bind("dedupWindowMs", deduplication.map(d -> d.window().toMillis()).orElse(-1L))
+        .bind("dedupScope", deduplication.map(d -> d.scope().name()).orElse(""))
+        .bind("dedupByContent", deduplication.map(Deduplication::byContent).orElse(false))
+        .bind("timeToLiveMs", expiry.map(e -> e.timeToLive().toMillis()).orElse(-1L))
+        .bind("expiredMessages", expiry.map(e -> e.expired().name()).orElse(""));
   }
 }

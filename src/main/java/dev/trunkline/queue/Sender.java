@@ -16,9 +16,11 @@ import java.util.Optional;
  */
 final class Sender {
   private final QueueRow queue;
+  private final Admission admission;
 
   Sender(QueueRow queue) {
     this.queue = queue;
+    this.admission = new Admission(queue);
   }
 
   /**
@@ -60,12 +62,7 @@ final class Sender {
     }
 
     void add(Message message, int position) {
-      refuseWhatIsForTopics(message);
-      int size = message.payload().length;
-      if (size > queue.config().maxPayloadBytes()) {
-        throw new PayloadTooLargeException(
-            "queue", queue.name(), size, queue.config().maxPayloadBytes());
-      }
+      admission.check(message);
       if (isScheduled(message)) {
         if (delayed.isFullFor(message)) {
           store(delayed);
@@ -100,28 +97,39 @@ final class Sender {
       if (batch.isEmpty()) {
         return;
       }
+      boolean ruled = admission.isRuled(batch);
       List<PublishStore.Stored> stored =
-          new ArrayList<>(PublishStore.store(session, queue.id(), batch));
+          new ArrayList<>(
+              ruled
+                  ? RuledSendStore.store(session, queue, batch)
+                  : PublishStore.store(session, queue.id(), batch));
       if (stored.isEmpty()) {
         throw new QueueNotFoundException(queue.name());
       }
-      // RETURNING promises no order; ids were handed out in the order of the arrays.
-      stored.sort(Comparator.comparingLong(PublishStore.Stored::id));
+      if (!ruled) {
+        // RETURNING promises no order; ids were handed out in the order of the arrays.
+        stored.sort(Comparator.comparingLong(PublishStore.Stored::id));
+      }
       int[] runs = batch.runs();
       int newestRun = -1;
       for (int i = 0; i < stored.size(); i++) {
-        remember(batch, i, stored.get(i), runs[i] > newestRun);
-        newestRun = Math.max(newestRun, runs[i]);
+        keepId(batch.position(i), stored.get(i).id());
+        if (stored.get(i).fresh()) {
+          remember(batch, i, stored.get(i), runs[i] > newestRun);
+          newestRun = Math.max(newestRun, runs[i]);
+        }
       }
+    }
+
+    private void keepId(int position, long id) {
+      while (ids.size() <= position) {
+        ids.add(0L);
+      }
+      ids.set(position, id);
     }
 
     private void remember(
         OutgoingBatch batch, int i, PublishStore.Stored stored, boolean beginsRun) {
-      int position = batch.position(i);
-      while (ids.size() <= position) {
-        ids.add(0L);
-      }
-      ids.set(position, stored.id());
       if (batch.isScheduled()) {
         soonestMs = Math.min(soonestMs, stored.dueInMs());
       } else if (beginsRun) {
@@ -130,16 +138,6 @@ final class Sender {
         first[priority] = first[priority] == 0 ? stored.id() : first[priority];
         last[priority] = stored.id();
       }
-    }
-  }
-
-  private static void refuseWhatIsForTopics(Message message) {
-    if (message.isTombstone()) {
-      throw new IllegalArgumentException("message must not be a tombstone: " + message);
-    }
-    if (message.timestamp().isPresent()) {
-      throw new IllegalArgumentException(
-          "message must not have a timestamp, a queue keeps none: " + message.timestamp().get());
     }
   }
 

@@ -13,6 +13,7 @@ import dev.trunkline.retry.RetryPolicy;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
@@ -48,7 +49,10 @@ class DeclareTest extends QueueFixture {
                 Duration.ofDays(365),
                 1.1,
                 Jitter.NONE),
-            268_435_456);
+            268_435_456,
+            new SendRules(
+                Optional.of(new Deduplication(Duration.ofMillis(1), DeduplicationScope.KEY, true)),
+                Optional.of(new Expiry(Duration.ofDays(3650), ExpiredMessages.DEAD_LETTER))));
 
     trunkline.queue("odd", odd);
 

@@ -81,6 +81,37 @@ final class Invariants {
           ORDER BY m.id
           LIMIT 20
           """,
+          // So does what senders have remembered.
+          """
+          SELECT format('%s of queue %s, which is gone', row.kind, row.queue_id)
+          FROM (
+            SELECT 'a deduplication id' AS kind, queue_id FROM trunkline.dedup
+            UNION SELECT 'a producer', queue_id FROM trunkline.producer
+          ) row
+          WHERE NOT EXISTS (SELECT FROM trunkline.queue q WHERE q.id = row.queue_id)
+          LIMIT 20
+          """,
+          // The progress of a producer is that of one that is there.
+          """
+          SELECT format('progress of producer %s, which is gone', p.producer_id)
+          FROM trunkline.producer_progress p
+          WHERE NOT EXISTS (SELECT FROM trunkline.producer r WHERE r.id = p.producer_id)
+          LIMIT 20
+          """,
+          // A place in line says when the first message in it expires, or earlier.
+          """
+          WITH place AS (
+            SELECT unnest(ids) AS id, expires_at, 'ready' AS state FROM trunkline.ready
+            UNION ALL
+            SELECT id, expires_at, 'scheduled' FROM trunkline.scheduled
+          )
+          SELECT format('message %s expires at %s, and is %s until %s', m.id, m.expires_at, p.state, p.expires_at)
+          FROM trunkline.message m
+          JOIN place p USING (id)
+          WHERE m.expires_at IS NOT NULL AND (p.expires_at IS NULL OR p.expires_at > m.expires_at)
+          ORDER BY m.id
+          LIMIT 20
+          """,
           // The tally says what counting would say. Dead letters outlive their queue, which takes
           // its tally along.
           """
