@@ -55,6 +55,7 @@ SELECT
   coalesce(t.dead, 0) AS dead,
   coalesce(t.sent, 0) AS sent,
   coalesce(t.acked, 0) AS acked,
+  coalesce(t.expired, 0) AS expired,
   now() - (
     SELECT min(m.enqueued_at)
     FROM generate_series(0, 9) AS lane(priority)
@@ -70,6 +71,8 @@ SELECT
   q.paused,
   q.visibility_timeout,
   q.max_deliveries,
+  q.dedup_window,
+  q.time_to_live,
   q.created_at
 FROM trunkline.queue q
 LEFT JOIN (
@@ -80,7 +83,8 @@ LEFT JOIN (
     sum(scheduled) AS scheduled,
     sum(dead) AS dead,
     sum(sent) AS sent,
-    sum(acked) AS acked
+    sum(acked) AS acked,
+    sum(expired) AS expired
   FROM trunkline.tally
   GROUP BY queue_id
 ) t ON t.queue_id = q.id
@@ -106,7 +110,8 @@ SELECT
   trunkline.readable(m.payload) AS payload,
   m.headers,
   m.enqueued_at,
-  m.content_type
+  m.content_type,
+  m.expires_at
 FROM (
   SELECT u.id, 'ready' AS state, coalesce(u.deliveries, 0) AS deliveries, coalesce(u.acquired, 0) AS acquired,
     NULL::timestamptz AS until, NULL::bigint AS consumer_id

@@ -3,6 +3,8 @@
 
 -- Sends one message and answers its id. The payload is text (JSON too); for bytes insert through Java.
 -- Joins the caller's transaction. Consumers in other processes find it by polling within a second.
+-- A message with a deduplication id that is known is not stored: the answer is the id of the first.
+DROP FUNCTION IF EXISTS trunkline.send(text, text, text, interval, integer, jsonb, text, text);
 CREATE OR REPLACE FUNCTION trunkline.send(
   queue text,
   payload text,
@@ -11,13 +13,19 @@ CREATE OR REPLACE FUNCTION trunkline.send(
   priority integer DEFAULT 0,
   headers jsonb DEFAULT NULL,
   type text DEFAULT NULL,
-  content_type text DEFAULT 'text/plain'
+  content_type text DEFAULT 'text/plain',
+  deduplication_id text DEFAULT NULL,
+  time_to_live interval DEFAULT NULL
 ) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
   target trunkline.queue;
   body bytea := convert_to(send.payload, 'UTF8');
-  message_id bigint;
+  new_id bigint;
+  in_scope text := '';
+  known_by text := send.deduplication_id;
+  lives interval;
+  expiry timestamptz;
 BEGIN
   SELECT * INTO target FROM trunkline.queue q WHERE q.name = send.queue AND q.deleted_at IS NULL;
   IF target.id IS NULL THEN
@@ -44,25 +52,80 @@ BEGIN
     RAISE EXCEPTION 'headers must be a JSON object: %', send.headers USING ERRCODE = 'invalid_parameter_value';
   END IF;
 
-  INSERT INTO trunkline.message (queue_id, priority, key, type, content_type, headers, payload)
-  VALUES (target.id, send.priority, send.key, send.type, send.content_type, send.headers, body)
-  RETURNING id INTO message_id;
+  IF send.time_to_live <= interval '0' OR send.time_to_live > interval '3650 days' THEN
+    RAISE EXCEPTION 'time_to_live must be more than zero, and at most 3650 days: %', send.time_to_live
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  lives := least(send.time_to_live, target.time_to_live);
+  expiry := clock_timestamp() + lives;
+  IF send.delay >= lives THEN
+    RAISE EXCEPTION 'delay must be shorter than the time to live, %, or the message is never delivered: %',
+      lives, send.delay USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF send.deduplication_id IS NOT NULL AND target.dedup_window IS NULL THEN
+    RAISE EXCEPTION 'message must not have a deduplication id, queue "%" does not deduplicate: %',
+      send.queue, send.deduplication_id USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF char_length(send.deduplication_id) NOT BETWEEN 1 AND 200 THEN
+    RAISE EXCEPTION 'deduplication_id must have 1 to 200 characters: %', char_length(send.deduplication_id)
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF target.dedup_scope = 'KEY' THEN
+    IF send.key IS NULL THEN
+      RAISE EXCEPTION 'message must have a key, queue "%" deduplicates by key', send.queue
+        USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    -- The same as Fingerprint.java.
+    in_scope := CASE
+      WHEN char_length(send.key) > 200 OR send.key LIKE 'sha256:%'
+        THEN 'sha256:' || encode(sha256(convert_to(send.key, 'UTF8')), 'hex')
+      ELSE send.key
+    END;
+  END IF;
+  IF target.dedup_by_content AND known_by IS NULL THEN
+    known_by := 'sha256:' || encode(sha256(
+      coalesce(int4send(octet_length(convert_to(send.type, 'UTF8'))) || convert_to(send.type, 'UTF8'), int4send(-1))
+      || coalesce(
+        int4send(octet_length(convert_to(send.content_type, 'UTF8'))) || convert_to(send.content_type, 'UTF8'),
+        int4send(-1))
+      || int4send(octet_length(body)) || body), 'hex');
+  END IF;
+
+  new_id := nextval('trunkline.message_id_seq');
+  IF known_by IS NOT NULL AND target.dedup_window IS NOT NULL THEN
+    INSERT INTO trunkline.dedup AS d (queue_id, scope, dedup_id, message_id, expires_at)
+    VALUES (target.id, in_scope, known_by, new_id, clock_timestamp() + least(target.dedup_window, lives))
+    ON CONFLICT ON CONSTRAINT dedup_pkey DO UPDATE
+    SET message_id = excluded.message_id, expires_at = excluded.expires_at
+    WHERE d.expires_at <= clock_timestamp();
+    IF NOT FOUND THEN
+      RETURN (
+        SELECT d.message_id
+        FROM trunkline.dedup d
+        WHERE d.queue_id = target.id AND d.scope = in_scope AND d.dedup_id = known_by);
+    END IF;
+  END IF;
+  INSERT INTO trunkline.message (
+    id, queue_id, priority, key, type, content_type, headers, payload, expires_at, time_to_live)
+  VALUES (
+    new_id, target.id, send.priority, send.key, send.type, send.content_type, send.headers, body, expiry,
+    send.time_to_live);
 
   IF send.delay > interval '0' THEN
-    INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority)
-    VALUES (message_id, clock_timestamp() + send.delay, target.id, octet_length(body), send.priority);
+    INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority, expires_at)
+    VALUES (new_id, clock_timestamp() + send.delay, target.id, octet_length(body), send.priority, expiry);
     INSERT INTO trunkline.tally (queue_id, sent, scheduled) VALUES (target.id, 1, 1);
   ELSE
-    INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids)
-    VALUES (message_id, target.id, octet_length(body), send.priority, ARRAY[message_id]);
+    INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, expires_at)
+    VALUES (new_id, target.id, octet_length(body), send.priority, ARRAY[new_id], expiry);
     INSERT INTO trunkline.tally (queue_id, sent, ready) VALUES (target.id, 1, 1);
   END IF;
-  RETURN message_id;
+  RETURN new_id;
 END
 $$;
 
 -- Sends dead letters back to the queue they died in, at most max_letters of them, oldest first: attempts start from
--- zero, the message keeps its id, and the death is added to its history. Answers how many went back.
+-- zero, the message keeps its id, its time to live begins anew, and the death is added to its history. Answers how many went back.
 -- letter_ids null means all of the queue.
 CREATE OR REPLACE FUNCTION trunkline.redrive(
   queue text,
@@ -91,7 +154,7 @@ BEGIN
     RETURNING *
   ), stored AS (
     INSERT INTO trunkline.message
-      (id, enqueued_at, queue_id, priority, key, type, content_type, headers, deaths, payload)
+      (id, enqueued_at, queue_id, priority, key, type, content_type, headers, deaths, payload, time_to_live, expires_at)
     SELECT
       l.message_id, l.enqueued_at, target_id, l.priority, l.key, l.type, l.content_type, l.headers,
       jsonb_build_array(jsonb_build_object(
@@ -103,12 +166,15 @@ BEGIN
         'deliveries', l.deliveries,
         'acquired', l.acquired,
         'replayedAt', clock_timestamp())) || coalesce(l.deaths, '[]'),
-      l.payload
+      l.payload,
+      l.time_to_live,
+      clock_timestamp() + least(l.time_to_live, q.time_to_live)
     FROM letter l
-    RETURNING id, priority, octet_length(payload) AS bytes
+    JOIN trunkline.queue q ON q.id = target_id
+    RETURNING id, priority, octet_length(payload) AS bytes, expires_at
   ), readied AS (
-    INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids)
-    SELECT nextval('trunkline.message_id_seq'), target_id, s.bytes, s.priority, ARRAY[s.id]
+    INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, expires_at)
+    SELECT nextval('trunkline.message_id_seq'), target_id, s.bytes, s.priority, ARRAY[s.id], s.expires_at
     FROM (SELECT * FROM stored ORDER BY id) s
     RETURNING seq
   ), counted AS (

@@ -14,8 +14,9 @@ import java.util.Optional;
  * The dead letters of one queue: browse, replay, purge. Thread-safe.
  *
  * <p>A replay sends a message back to the queue it died in, at the end of the line: attempts start
- * from zero, the message keeps its id, and the death is added to its history. Replaying what is
- * gone, or what another caller is replaying at this moment, does nothing.
+ * from zero, the message keeps its id, its time to live begins anew, and the death is added to its
+ * history. Replaying what is gone, or what another caller is replaying at this moment, does
+ * nothing.
  */
 public final class DeadLetters {
   /** Most letters that one {@link #browse} answers. */

@@ -73,6 +73,7 @@ final class Claimer {
    */
   Claim claim(int maxMessages, long maxBytes, Optional<Duration> visibilityTimeout) {
     int maxRuns = (int) Math.max(1, Math.ceil(maxMessages / messagesPerRun));
+    long askedNanos = System.nanoTime();
     Lanes.Attempt attempt = lanes.begin();
     List<ClaimStore.Claimed> claimed;
     try {
@@ -99,7 +100,7 @@ final class Claimer {
     claimed.sort(Comparator.comparingLong(ClaimStore.Claimed::position));
     boolean exhausted = understand(attempt, claimed, maxRuns);
     gathering.claimed(claimed.size(), exhausted && claimed.size() < maxMessages);
-    return new Claim(deliveries(claimed), exhausted);
+    return new Claim(deliveries(claimed, askedNanos), exhausted);
   }
 
   private boolean understand(Lanes.Attempt attempt, List<ClaimStore.Claimed> claimed, int maxRuns) {
@@ -117,7 +118,7 @@ final class Claimer {
     return exhausted;
   }
 
-  private List<Delivery> deliveries(List<ClaimStore.Claimed> claimed) {
+  private List<Delivery> deliveries(List<ClaimStore.Claimed> claimed, long askedNanos) {
     if (claimed.isEmpty()) {
       return List.of();
     }
@@ -133,21 +134,27 @@ final class Claimer {
     }
     List<Delivery> deliveries = new ArrayList<>(claimed.size());
     List<Long> missing = new ArrayList<>();
+    List<Settlement> expired = new ArrayList<>();
     for (ClaimStore.Claimed message : claimed) {
       MessageRow row = message.row();
       if (row == null) {
         missing.add(message.id());
       } else {
-        Delivery delivery = new Delivery(queue.name(), lease, message, row, settler);
+        Delivery delivery = new Delivery(queue.name(), lease, message, row, settler, askedNanos);
         if (deletes) {
           delivery.beginSettling();
         }
-        deliveries.add(delivery);
+        if (deletes ? !delivery.wasExpired() : !delivery.isExpired()) {
+          deliveries.add(delivery);
+        } else if (!deletes) {
+          expired.add(new Settlement(delivery, new Verdict.Expired()));
+        }
       }
     }
     if (!missing.isEmpty() && !deletes) {
       settler.dropMissing(lease, missing);
     }
+    settler.dropExpired(expired);
     return deliveries;
   }
 }

@@ -171,6 +171,10 @@ public final class Consumer implements AutoCloseable {
       // Somebody else has it, or will: starting it would only be done twice.
       return;
     }
+    if (delivery.isExpired()) {
+      settle(delivery, new Verdict.Expired());
+      return;
+    }
     try {
       handling.handle(delivery).ifPresent(verdict -> settle(delivery, verdict));
     } catch (Throwable e) {

@@ -29,12 +29,26 @@ public final class Delivery {
   private final int deliveries;
   private final int acquired;
   private final Settler settler;
+  private final long expiresInMicros;
+  private final long askedNanos;
   private final AtomicBoolean settled = new AtomicBoolean();
   private volatile Lease lease;
   private volatile boolean byOutcomeOnly;
   private volatile boolean ackedInTransaction;
 
-  Delivery(String queue, Lease lease, ClaimStore.Claimed claimed, MessageRow row, Settler settler) {
+  /**
+   * A message of a claim.
+   *
+   * @param askedNanos when the claim was begun, by this process's clock: what is left of the
+   *     message's time is counted from there, so that it is never taken for longer than it is
+   */
+  Delivery(
+      String queue,
+      Lease lease,
+      ClaimStore.Claimed claimed,
+      MessageRow row,
+      Settler settler,
+      long askedNanos) {
     this.queue = queue;
     this.lease = lease;
     this.id = new MessageId(claimed.id());
@@ -42,6 +56,8 @@ public final class Delivery {
     this.deliveries = claimed.deliveries();
     this.acquired = claimed.acquired();
     this.settler = settler;
+    this.expiresInMicros = claimed.expiresInMicros();
+    this.askedNanos = askedNanos;
   }
 
   /** The name of the queue. */
@@ -185,6 +201,20 @@ public final class Delivery {
       throw leaseLost();
     }
     lease = settler.extend(this, visibilityTimeout);
+  }
+
+  /**
+   * Whether the message's time is over, as far as this process can tell without asking the
+   * database; a moment early rather than late.
+   */
+  boolean isExpired() {
+    return expiresInMicros != ClaimStore.Claimed.NEVER
+        && (System.nanoTime() - askedNanos) / 1_000 >= expiresInMicros;
+  }
+
+  /** Whether its time was over when it was claimed. */
+  boolean wasExpired() {
+    return expiresInMicros <= 0;
   }
 
   Lease lease() {

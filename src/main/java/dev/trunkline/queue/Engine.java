@@ -33,6 +33,7 @@ final class Engine {
   private final Signals signals = new Signals(System::nanoTime);
   private final DueTime due = new DueTime();
   private final DueTime expiry = new DueTime();
+  private final DueTime over = new DueTime();
   private final Announcer announcer;
   private final Wakeups wakeups;
   private final Settler settler;
@@ -62,14 +63,17 @@ final class Engine {
     Loop reaping = new Loop("reaper", reaper);
     due.onBroughtForward(scheduling::wake);
     expiry.onBroughtForward(reaping::wake);
+    Loop sweeping = new Loop("sweep", new ExpirySweep(database, wakeups, over));
+    over.onBroughtForward(sweeping::wake);
     this.housekeeping = new Housekeeping(database);
     Loop housekeeper = new Loop("housekeeping", housekeeping);
     Pulse.Listeners listeners =
-        new Pulse.Listeners(signals, announcer, due, expiry, housekeeper::wake);
+        new Pulse.Listeners(signals, announcer, due, expiry, over, housekeeper::wake);
     this.pulse = new Pulse(database, consumer, listeners, config.pollInterval());
     loops.add(new Loop("pulse", pulse));
     loops.add(scheduling);
     loops.add(reaping);
+    loops.add(sweeping);
     loops.add(housekeeper);
   }
 

@@ -28,18 +28,19 @@ final class PurgeStore {
           FOR UPDATE))
         RETURNING *
       ), item AS MATERIALIZED (
-        SELECT t.seq, t.bytes, t.priority, u.*, u.id <= :upTo AS old
+        SELECT t.seq, t.bytes, t.priority, t.expires_at, u.*, u.id <= :upTo AS old
         FROM taken t
         CROSS JOIN LATERAL unnest(t.ids, t.deliveries, t.acquired) WITH ORDINALITY
           AS u(id, deliveries, acquired, position)
       ), newer AS (
-        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
+        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired, expires_at)
         SELECT
           seq, :queueId, bytes, priority, array_agg(id ORDER BY position),
-          array_agg(coalesce(deliveries, 0) ORDER BY position), array_agg(coalesce(acquired, 0) ORDER BY position)
+          array_agg(coalesce(deliveries, 0) ORDER BY position), array_agg(coalesce(acquired, 0) ORDER BY position),
+          expires_at
         FROM item
         WHERE NOT old
-        GROUP BY seq, bytes, priority
+        GROUP BY seq, bytes, priority, expires_at
       ), messages AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM item WHERE old))

@@ -15,6 +15,7 @@ import java.util.Optional;
  * @param dead dead letters
  * @param sent messages ever sent
  * @param acked messages ever acknowledged
+ * @param expired messages whose time was over before they were handled, dropped or dead
  * @param oldestReady how long ago the message at the head of the line was sent; empty if none is
  *     ready
  * @param paused whether delivery is paused
@@ -26,6 +27,7 @@ public record QueueStats(
     long dead,
     long sent,
     long acked,
+    long expired,
     Optional<Duration> oldestReady,
     boolean paused) {
 
@@ -40,6 +42,7 @@ public record QueueStats(
         row.getLong("dead"),
         row.getLong("sent"),
         row.getLong("acked"),
+        row.getLong("expired"),
         oldest,
         row.getBoolean("paused"));
   }

@@ -134,7 +134,8 @@ final class Receiver {
         bytes += delivery.bytes();
       }
       boolean enough = all.size() >= options.maxMessages() || bytes >= options.maxBytes();
-      if (enough || claim.exhausted() || claim.deliveries().isEmpty()) {
+      // A claim may bring nothing though there is more: what had expired.
+      if (enough || claim.exhausted()) {
         return all;
       }
     }

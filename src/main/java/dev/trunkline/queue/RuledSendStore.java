@@ -129,7 +129,7 @@ final class RuledSendStore {
     List<@Nullable Fingerprint> fingerprints = batch.fingerprints(deduplication);
     Session.Rows statement =
         deduplication == null
-            ? session.durable(STORE)
+            ? session.lasting(STORE)
             : session
                 .pinnedPair(REMEMBER, STORE)
                 .bind("windowMs", deduplication.window().toMillis());

@@ -52,10 +52,12 @@ final class SendPruningStore {
         WHERE ctid = ANY (ARRAY(
           SELECT seen.tid
           FROM seen
-          WHERE EXISTS (
-            SELECT 1
-            FROM trunkline.producer_progress newer
-            WHERE newer.producer_id = seen.producer_id AND newer.sequence > seen.sequence)))
+          WHERE seen.sequence < (
+            SELECT newest.sequence
+            FROM trunkline.producer_progress newest
+            WHERE newest.producer_id = seen.producer_id
+            ORDER BY newest.sequence DESC
+            LIMIT 1)))
       )
       SELECT count(*), coalesce(floor(extract(epoch FROM max(sent_at)) * 1000)::bigint, :fromMs)
       FROM seen

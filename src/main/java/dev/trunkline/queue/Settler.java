@@ -1,8 +1,6 @@
 package dev.trunkline.queue;
 
-import dev.trunkline.deadletter.DeadLetterStore;
-import dev.trunkline.deadletter.Death;
-import dev.trunkline.deadletter.DeathReason;
+import dev.trunkline.error.DatabaseException;
 import dev.trunkline.error.TrunklineException;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Session;
@@ -16,7 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ThreadLocalRandom;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -132,6 +129,22 @@ final class Settler {
     long[] ids = messageIds.stream().mapToLong(Long::longValue).toArray();
     database.run(session -> SettleStore.ackSome(session, lease.id(), ids));
     lease.settled(messageIds);
+  }
+
+  /**
+   * Ends deliveries whose time is over, before anybody has seen them. If that fails they stay in
+   * their lease, and come back when it ends.
+   */
+  void dropExpired(List<Settlement> expired) {
+    if (expired.isEmpty()) {
+      return;
+    }
+    expired.forEach(settlement -> settlement.delivery().beginSettling());
+    try {
+      settle(expired);
+    } catch (DatabaseException e) {
+      LOG.warn("{}: what has expired could not be removed", expired.get(0).delivery().queue(), e);
+    }
   }
 
   /**
@@ -287,77 +300,6 @@ final class Settler {
     void announce(Wakeups wakeups, int queueId) {
       wakeups.ready(queueId, ready);
       soonestMs.ifPresent(wakeups::dueIn);
-    }
-  }
-
-  /** Messages that were taken out of a lease, sorted by where they go. */
-  private static final class Sorting {
-    private final RetryPolicy policy;
-    private final Set<Long> ids = new HashSet<>();
-    private final List<SettleStore.Returned> returned = new ArrayList<>();
-    private final List<Death> deaths = new ArrayList<>();
-
-    Sorting(RetryPolicy policy) {
-      this.policy = policy;
-    }
-
-    void add(SettleStore.Held held, Verdict verdict) {
-      ids.add(held.id());
-      if (verdict instanceof Verdict.Released released) {
-        returned.add(back(held, held.deliveries(), released.after()));
-      } else if (verdict instanceof Verdict.Dead dead) {
-        // A rejection is a failed attempt, too: the dead letter says how many there were.
-        deaths.add(
-            new Death(
-                held.id(),
-                held.deliveries() + 1,
-                held.acquired(),
-                dead.reason(),
-                dead.detail(),
-                dead.error()));
-      } else if (verdict instanceof Verdict.Failed failed) {
-        addFailed(held, failed);
-      } else if (verdict instanceof Verdict.Unsure unsure) {
-        addFailed(held, unsure.ifHeld());
-      }
-    }
-
-    private void addFailed(SettleStore.Held held, Verdict.Failed failed) {
-      int deliveries = held.deliveries() + 1;
-      if (policy.isExhaustedBy(deliveries)) {
-        deaths.add(death(held, deliveries, failed.ifLast(), failed));
-        return;
-      }
-      Duration delay =
-          failed
-              .after()
-              .orElseGet(
-                  () -> policy.delayAfter(deliveries, ThreadLocalRandom.current()::nextDouble));
-      returned.add(back(held, deliveries, delay));
-    }
-
-    private static Death death(
-        SettleStore.Held held, int deliveries, DeathReason reason, Verdict.Failed failed) {
-      return new Death(held.id(), deliveries, held.acquired(), reason, null, failed.error());
-    }
-
-    private static SettleStore.Returned back(
-        SettleStore.Held held, int deliveries, Duration delay) {
-      return new SettleStore.Returned(held.id(), deliveries, held.acquired(), delay.toMillis());
-    }
-
-    Result carryOut(Session session, int queueId) {
-      List<Lanes.Announced> ready =
-          returned.isEmpty() ? List.of() : SettleStore.putBack(session, queueId, returned);
-      if (!deaths.isEmpty()) {
-        DeadLetterStore.bury(session, queueId, deaths);
-      }
-      Optional<Long> soonest =
-          returned.stream()
-              .map(SettleStore.Returned::delayMs)
-              .filter(delay -> delay > 0)
-              .min(Long::compare);
-      return new Result(ids, ready, soonest);
     }
   }
 }

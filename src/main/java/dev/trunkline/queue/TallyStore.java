@@ -26,8 +26,9 @@ final class TallyStore {
           FOR UPDATE SKIP LOCKED))
         RETURNING *
       ), folded AS (
-        INSERT INTO trunkline.tally (queue_id, sent, acked, ready, scheduled, in_flight, dead)
-        SELECT queue_id, sum(sent), sum(acked), sum(ready), sum(scheduled), sum(in_flight), sum(dead)
+        INSERT INTO trunkline.tally (queue_id, sent, acked, expired, ready, scheduled, in_flight, dead)
+        SELECT
+          queue_id, sum(sent), sum(acked), sum(expired), sum(ready), sum(scheduled), sum(in_flight), sum(dead)
         FROM taken
         GROUP BY queue_id
         RETURNING id
@@ -45,6 +46,7 @@ final class TallyStore {
         q.paused,
         coalesce(t.sent, 0) AS sent,
         coalesce(t.acked, 0) AS acked,
+        coalesce(t.expired, 0) AS expired,
         coalesce(t.ready, 0) AS ready,
         coalesce(t.scheduled, 0) AS scheduled,
         coalesce(t.in_flight, 0) AS in_flight,
@@ -66,6 +68,7 @@ final class TallyStore {
         SELECT
           sum(sent) AS sent,
           sum(acked) AS acked,
+          sum(expired) AS expired,
           sum(ready) AS ready,
           sum(scheduled) AS scheduled,
           sum(in_flight) AS in_flight,

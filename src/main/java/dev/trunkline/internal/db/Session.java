@@ -132,6 +132,14 @@ public final class Session {
   }
 
   /**
+   * A statement with its plan pinned that is on disk when it returns; on a caller's connection the
+   * caller's settings decide about that.
+   */
+  public Rows lasting(String sql) {
+    return ours ? durablePinned(sql) : pinned(sql);
+  }
+
+  /**
    * The connection for a handler, as part of a transaction of ours; to be ended when it returns.
    */
   public HandlersConnection forHandler() {
