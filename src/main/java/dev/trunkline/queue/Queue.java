@@ -7,10 +7,13 @@ import dev.trunkline.error.DatabaseException;
 import dev.trunkline.error.LeaseLostException;
 import dev.trunkline.error.PayloadTooLargeException;
 import dev.trunkline.error.QueueNotFoundException;
+import dev.trunkline.internal.db.Session;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
 import dev.trunkline.message.Outcome;
 import java.sql.Connection;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import org.jdbi.v3.core.Handle;
@@ -31,6 +34,7 @@ public final class Queue {
   private final Sender sender;
   private final Receiver receiver;
   private final Receiver deletingReceiver;
+  private final Recall recall;
 
   Queue(Engine engine, QueueRow row) {
     this.engine = engine;
@@ -38,6 +42,7 @@ public final class Queue {
     this.sender = new Sender(row);
     this.receiver = new Receiver(engine, row, new Claimer(engine, row));
     this.deletingReceiver = new Receiver(engine, row, Claimer.deleting(engine, row));
+    this.recall = new Recall(engine, row);
   }
 
   /** The name. */
@@ -75,9 +80,24 @@ public final class Queue {
         isOneBatch(messages)
             ? engine.database().run(session -> sender.send(session, messages))
             : engine.database().inTransaction(session -> sender.send(session, messages));
+    committed(sent);
+    return sent.ids();
+  }
+
+  /** Tells what a transaction of ours has sent. */
+  void committed(Sender.Sent sent) {
     engine.wakeups().ready(row.id(), sent.ready());
     sent.soonestMs().ifPresent(engine.wakeups()::dueIn);
-    return sent.ids();
+  }
+
+  /** Sends as part of the caller's transaction, and tells what can be told before its commit. */
+  Sender.Sent sendIn(Session session, Iterable<Message> messages) {
+    Sender.Sent sent = sender.send(session, messages);
+    if (engine.isListenedTo(row.id())) {
+      engine.announcer().inCallersTransaction(session, row.id(), sent);
+    }
+    engine.signals().expect(row.id());
+    return sent;
   }
 
   /**
@@ -103,18 +123,7 @@ public final class Queue {
   public List<MessageId> sendAll(Connection connection, Iterable<Message> messages) {
     engine.requireOpen();
     requireNonNull(messages, "messages");
-    return engine
-        .database()
-        .on(
-            connection,
-            session -> {
-              Sender.Sent sent = sender.send(session, messages);
-              if (engine.isListenedTo(row.id())) {
-                engine.announcer().inCallersTransaction(session, row.id(), sent);
-              }
-              engine.signals().expect(row.id());
-              return sent.ids();
-            });
+    return engine.database().on(connection, session -> sendIn(session, messages).ids());
   }
 
   /** Like {@link #send(Connection, Message)}, with the connection of a Jdbi handle. */
@@ -125,6 +134,70 @@ public final class Queue {
   /** Like {@link #sendAll(Connection, Iterable)}, with the connection of a Jdbi handle. */
   public List<MessageId> sendAll(Handle handle, Iterable<Message> messages) {
     return sendAll(handle.getConnection(), messages);
+  }
+
+  /**
+   * Cancels a message that has not been delivered: ready, delayed, or backing off after a failed
+   * delivery. It is gone, and leaves no dead letter; its deduplication id stays known.
+   *
+   * @return whether it was in time; too late changes nothing
+   */
+  public Cancellation cancel(MessageId id) {
+    return cancellation(recall.now(id, RecallStore.Wish.toCancel()));
+  }
+
+  /**
+   * Cancels a message if and when the caller's transaction commits. Until then nobody gets it, and
+   * the messages that were sent by one call with it, up to 31, wait with it.
+   *
+   * @return whether it was in time; too late changes nothing
+   */
+  public Cancellation cancel(Connection connection, MessageId id) {
+    return cancellation(recall.in(connection, id, RecallStore.Wish.toCancel()));
+  }
+
+  /**
+   * Gives a message that has not been delivered (ready, delayed, or backing off) another time. It
+   * then goes to the end of the line; its time to live goes on.
+   *
+   * @param after counted from now, by the database's clock: zero to 3,650 days
+   * @return whether it was in time; too late changes nothing
+   */
+  public Rescheduling reschedule(MessageId id, Duration after) {
+    return rescheduling(recall.now(id, RecallStore.Wish.toWait(after)));
+  }
+
+  /**
+   * As {@link #reschedule(MessageId, Duration)}.
+   *
+   * @param at by the database's clock, before the year 10000; an instant in the past means now
+   */
+  public Rescheduling reschedule(MessageId id, Instant at) {
+    return rescheduling(recall.now(id, RecallStore.Wish.toWaitUntil(at)));
+  }
+
+  /**
+   * As {@link #reschedule(MessageId, Duration)}, if and when the caller's transaction commits. See
+   * {@link #cancel(Connection, MessageId)}.
+   */
+  public Rescheduling reschedule(Connection connection, MessageId id, Duration after) {
+    return rescheduling(recall.in(connection, id, RecallStore.Wish.toWait(after)));
+  }
+
+  /**
+   * As {@link #reschedule(MessageId, Instant)}, if and when the caller's transaction commits. See
+   * {@link #cancel(Connection, MessageId)}.
+   */
+  public Rescheduling reschedule(Connection connection, MessageId id, Instant at) {
+    return rescheduling(recall.in(connection, id, RecallStore.Wish.toWaitUntil(at)));
+  }
+
+  private static Cancellation cancellation(boolean inTime) {
+    return inTime ? Cancellation.CANCELLED : Cancellation.TOO_LATE;
+  }
+
+  private static Rescheduling rescheduling(boolean inTime) {
+    return inTime ? Rescheduling.RESCHEDULED : Rescheduling.TOO_LATE;
   }
 
   /**
