@@ -84,6 +84,11 @@ public final class Queue {
     return sent.ids();
   }
 
+  /** Stores one message in a transaction of ours. */
+  Sender.Sent store(Session session, Message message) {
+    return sender.send(session, List.of(message));
+  }
+
   /** Tells what a transaction of ours has sent. */
   void committed(Sender.Sent sent) {
     engine.wakeups().ready(row.id(), sent.ready());
@@ -134,6 +139,19 @@ public final class Queue {
   /** Like {@link #sendAll(Connection, Iterable)}, with the connection of a Jdbi handle. */
   public List<MessageId> sendAll(Handle handle, Iterable<Message> messages) {
     return sendAll(handle.getConnection(), messages);
+  }
+
+  /**
+   * Opens a named producer, whose sends are numbered: what it has sent before is not sent again,
+   * however often it is tried, after a crash and from another process, too. Opening it again fences
+   * the one that was opened before, and waits for transactions of that which have not ended.
+   *
+   * @param name 1 to 120 letters, digits, dots, hyphens or underscores, beginning with a letter or
+   *     digit; belongs to this queue
+   */
+  public Producer producer(String name) {
+    engine.requireOpen();
+    return Producer.open(this, engine.database(), row, name);
   }
 
   /**

@@ -26,13 +26,14 @@ import org.junit.jupiter.api.Test;
 class HotStatementsPlanTest {
   private static final Pattern END_TO_END =
       Pattern.compile(
-          "(Seq Scan|Bitmap Heap Scan) on (message|ready|lease|scheduled|tally|heartbeat)\\b");
+          "(Seq Scan|Bitmap Heap Scan) on"
+              + " (message|ready|lease|scheduled|tally|heartbeat|dedup|producer_progress)\\b");
 
   /** An index that is read from its beginning to its end: no condition follows. */
   private static final Pattern WHOLE_INDEX =
       Pattern.compile(
           "Index (Only )?Scan (Backward )?using \\w+ on"
-              + " (message|ready|lease|scheduled|heartbeat)\\b.*\\n"
+              + " (message|ready|lease|scheduled|heartbeat|dedup|producer_progress)\\b.*\\n"
               + "(?! *Index Cond:)");
 
   /** A statement, and what its plan is made of. */
@@ -89,6 +90,47 @@ class HotStatementsPlanTest {
               EXPIRY_INDEX,
               "Index Only Scan Backward using heartbeat_pkey on heartbeat"),
           new Hot("prune_inbox", inboxStore(), "PRUNE", "using inbox_forget_idx on inbox"),
+          new Hot(
+              "store_by_rules",
+              RuledSendStore.class,
+              "STORE",
+              "Index (Only )?Scan using dedup_pkey on dedup"),
+          new Hot("expire", ExpiryStore.class, "EXPIRE", MESSAGE_INDEX),
+          new Hot(
+              "sweep_ready",
+              ExpiryStore.class,
+              "SWEEP_READY",
+              "using ready_expiry_idx on ready",
+              "Tid Scan on ready",
+              MESSAGE_INDEX),
+          new Hot(
+              "sweep_scheduled",
+              ExpiryStore.class,
+              "SWEEP_SCHEDULED",
+              "using scheduled_expiry_idx on scheduled",
+              "Tid Scan on scheduled",
+              MESSAGE_INDEX),
+          new Hot(
+              "from_ready",
+              RecallStore.class,
+              "FROM_READY",
+              "Index Scan Backward using ready_claim_idx on ready",
+              "Tid Scan on ready"),
+          new Hot(
+              "standing",
+              ProducerStore.class,
+              "STANDING",
+              "Index Only Scan Backward using producer_progress_pkey on producer_progress"),
+          new Hot(
+              "prune_duplicates",
+              SendPruningStore.class,
+              "DUPLICATES",
+              "using dedup_expiry_idx on dedup"),
+          new Hot(
+              "prune_progress",
+              SendPruningStore.class,
+              "PROGRESS",
+              "using producer_progress_age_idx on producer_progress"),
           new Hot("bury", DeadLetterStore.class, "BURY", MESSAGE_INDEX));
 
   private static Class<?> inboxStore() {
@@ -144,6 +186,15 @@ class HotStatementsPlanTest {
     values.put("fromMs", "0");
     values.put("foldFrom", "0");
     values.put("tallyFrom", "0");
+    for (String column : List.of("scopes", "dedupIds", "timesToLiveMs", "dueAtsMs")) {
+      values.put(column, "'{}'");
+    }
+    values.put("id", "1");
+    values.put("upTo", "1");
+    values.put("cancel", "true");
+    values.put("delayMs", "0");
+    values.put("dueAtMs", "-1");
+    values.put("producerId", "1");
   }
 
   @AfterEach
