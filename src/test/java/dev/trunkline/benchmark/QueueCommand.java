@@ -59,6 +59,9 @@ final class QueueCommand implements Callable<Integer> {
     @Option(names = "--at-most-once", description = "At-most-once and at-least-once, in turn.")
     private boolean atMostOnce;
 
+    @Option(names = "--delay", description = "Delayed messages, while a million others wait.")
+    private boolean delay;
+
     @Option(names = "--batch", description = "100k messages in one send, against COPY.")
     private boolean batch;
   }
@@ -90,6 +93,9 @@ final class QueueCommand implements Callable<Integer> {
     }
     if (mode.memory) {
       return new MemoryRun(server).run();
+    }
+    if (mode.delay) {
+      return new DelayRun(server, time).run();
     }
     if (mode.batch) {
       return new BatchRun(server).run();
