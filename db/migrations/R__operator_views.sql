@@ -55,6 +55,7 @@ SELECT
   coalesce(t.dead, 0) AS dead,
   coalesce(t.sent, 0) AS sent,
   coalesce(t.acked, 0) AS acked,
+  coalesce(t.waiting_bytes, 0) AS waiting_bytes,
   now() - (
     SELECT min(m.enqueued_at)
     FROM generate_series(0, 9) AS lane(priority)
@@ -70,6 +71,9 @@ SELECT
   q.paused,
   q.visibility_timeout,
   q.max_deliveries,
+  q.max_messages,
+  q.max_bytes,
+  q.overflow,
   q.created_at
 FROM trunkline.queue q
 LEFT JOIN (
@@ -80,7 +84,8 @@ LEFT JOIN (
     sum(scheduled) AS scheduled,
     sum(dead) AS dead,
     sum(sent) AS sent,
-    sum(acked) AS acked
+    sum(acked) AS acked,
+    sum(waiting_bytes) AS waiting_bytes
   FROM trunkline.tally
   GROUP BY queue_id
 ) t ON t.queue_id = q.id

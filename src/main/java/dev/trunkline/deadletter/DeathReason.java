@@ -20,6 +20,9 @@ public enum DeathReason {
   /** The payload could not be read as the type that was asked for. */
   UNREADABLE,
 
+  /** The queue was full, and this was what had waited for longest. */
+  OVERFLOW,
+
   /** A record of a topic waits, untried, behind a dead letter of its key. */
   PARKED
 }

@@ -92,9 +92,9 @@ final class AtMostOnceStore {
           END AS headers,
           payload
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready, acked)
-        SELECT :queueId, -count(*), count(*)
-        FROM item
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, acked)
+        SELECT :queueId, -coalesce(sum(bytes) FILTER (WHERE take = cardinality(ids)), 0), -sum(take), sum(take)
+        FROM chosen
         HAVING count(*) > 0
       )
       SELECT

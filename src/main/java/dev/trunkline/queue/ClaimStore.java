@@ -22,7 +22,7 @@ final class ClaimStore {
    *
    * <p>A paused or deleted queue answers nothing, nor does a process get anything that has been
    * declared dead. The last clause of {@code chosen} bounds the bytes in one claim; the first run
-   * is always taken.
+   * is always taken. A run that is split keeps its bytes until the last of it is taken.
    */
   private static final String CLAIM =
       """
@@ -101,9 +101,9 @@ final class ClaimStore {
         HAVING count(*) > 0
         RETURNING id, visible_at - now() AS hidden_for
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready, in_flight)
-        SELECT :queueId, -count(*), count(*)
-        FROM item
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, in_flight)
+        SELECT :queueId, -coalesce(sum(bytes) FILTER (WHERE take = cardinality(ids)), 0), -sum(take), sum(take)
+        FROM chosen
         HAVING count(*) > 0
       )
       SELECT

@@ -23,6 +23,7 @@ final class Claimer {
   private final Settler settler;
   private final DueTime expiry;
   private final boolean deletes;
+  private final FlowWatch flowWatch;
 
   private final Gathering gathering = new Gathering(System::nanoTime);
 
@@ -44,6 +45,7 @@ final class Claimer {
     this.settler = engine.settler();
     this.expiry = engine.expiry();
     this.deletes = deletes;
+    this.flowWatch = engine.flowWatch();
   }
 
   /** Claims for good: what it answers is deleted, and settled. */
@@ -99,6 +101,9 @@ final class Claimer {
     claimed.sort(Comparator.comparingLong(ClaimStore.Claimed::position));
     boolean exhausted = understand(attempt, claimed, maxRuns);
     gathering.claimed(claimed.size(), exhausted && claimed.size() < maxMessages);
+    if (!claimed.isEmpty()) {
+      flowWatch.claimed(queue.id());
+    }
     return new Claim(deliveries(claimed), exhausted);
   }
 

@@ -1,5 +1,6 @@
 package dev.trunkline.queue;
 
+import dev.trunkline.event.TrunklineListener;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Notifications;
 import dev.trunkline.internal.loop.DueTime;
@@ -39,6 +40,7 @@ final class Engine {
   private final LeaseReaper reaper;
   private final Pulse pulse;
   private final Housekeeping housekeeping;
+  private final FlowWatch flowWatch;
   private final List<Loop> loops = new ArrayList<>();
   private final Notifications notifications;
   private final boolean mayListen;
@@ -46,7 +48,11 @@ final class Engine {
   private final AtomicBoolean closed = new AtomicBoolean();
   private final Semaphore transactionSlots;
 
-  Engine(Database database, Notifications notifications, QueuesConfig config) {
+  Engine(
+      Database database,
+      Notifications notifications,
+      QueuesConfig config,
+      TrunklineListener listener) {
     this.database = database;
     int pool = database.poolSize().orElse(Integer.MAX_VALUE);
     this.transactionSlots = new Semaphore(Math.max(1, pool - CONNECTIONS_OF_OUR_OWN), true);
@@ -67,6 +73,7 @@ final class Engine {
     Pulse.Listeners listeners =
         new Pulse.Listeners(signals, announcer, due, expiry, housekeeper::wake);
     this.pulse = new Pulse(database, consumer, listeners, config.pollInterval());
+    this.flowWatch = new FlowWatch(database, listener, config.pollInterval(), this::tallyFrom);
     loops.add(new Loop("pulse", pulse));
     loops.add(scheduling);
     loops.add(reaping);
@@ -77,6 +84,7 @@ final class Engine {
   Engine start() {
     consumer.register();
     announcer.start();
+    flowWatch.start();
     loops.forEach(Loop::start);
     return this;
   }
@@ -109,9 +117,19 @@ final class Engine {
     return expiry;
   }
 
+  /** How full bounded queues are. */
+  FlowWatch flowWatch() {
+    return flowWatch;
+  }
+
+  /** Where the living rows of the tally begin, if it costs much to look at all. */
+  long tallyFrom() {
+    return pulse.deadAreMany() ? housekeeping.tallyFrom() : 0;
+  }
+
   /** Counts, and the age of the oldest ready message, without walking what died. */
   Optional<QueueStats> stats(QueueRow queue) {
-    long tallyFrom = pulse.deadAreMany() ? housekeeping.tallyFrom() : 0;
+    long tallyFrom = tallyFrom();
     long[] floors = pulse.deadAreMany() ? signals.lanes(queue.id()).floors() : new long[10];
     return database
         .run(session -> TallyStore.stats(session, queue.id(), tallyFrom, floors))
@@ -203,6 +221,7 @@ final class Engine {
     loops.forEach(Loop::stop);
     loops.forEach(Loop::close);
     announcer.close();
+    flowWatch.close();
     interrupted |= Thread.interrupted();
     try {
       reaper.releaseAllOf(consumer.id());

@@ -6,6 +6,7 @@ import dev.trunkline.deadletter.DeadLetters;
 import dev.trunkline.error.DatabaseException;
 import dev.trunkline.error.LeaseLostException;
 import dev.trunkline.error.PayloadTooLargeException;
+import dev.trunkline.error.QueueFullException;
 import dev.trunkline.error.QueueNotFoundException;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
@@ -13,6 +14,7 @@ import dev.trunkline.message.Outcome;
 import java.sql.Connection;
 import java.util.Collection;
 import java.util.List;
+import java.util.Optional;
 import org.jdbi.v3.core.Handle;
 
 /**
@@ -29,6 +31,7 @@ public final class Queue {
   private final Engine engine;
   private final QueueRow row;
   private final Sender sender;
+  private final Optional<BoundedSender> bounded;
   private final Receiver receiver;
   private final Receiver deletingReceiver;
 
@@ -36,6 +39,12 @@ public final class Queue {
     this.engine = engine;
     this.row = row;
     this.sender = new Sender(row);
+    this.bounded =
+        row.config()
+            .flowRules()
+            .bounds()
+            .map(bounds -> engine.flowWatch().gauge(row, bounds))
+            .map(gauge -> new BoundedSender(engine, row, sender, gauge));
     this.receiver = new Receiver(engine, row, new Claimer(engine, row));
     this.deletingReceiver = new Receiver(engine, row, Claimer.deleting(engine, row));
   }
@@ -55,6 +64,7 @@ public final class Queue {
    *
    * @return the id it was given
    * @throws PayloadTooLargeException if the payload is over the queue's limit; nothing was sent
+   * @throws QueueFullException if the queue is bounded and has no room, or none in time
    */
   public MessageId send(Message message) {
     return sendAll(List.of(message)).get(0);
@@ -67,14 +77,22 @@ public final class Queue {
    *
    * @return the ids in the order of the messages
    * @throws PayloadTooLargeException if a payload is over the queue's limit; nothing was sent
+   * @throws QueueFullException if the queue is bounded and has no room, or none in time
+   * @throws IllegalArgumentException if they would not fit into a bounded queue that is empty
    */
   public List<MessageId> sendAll(Iterable<Message> messages) {
     engine.requireOpen();
     requireNonNull(messages, "messages");
     Sender.Sent sent =
-        isOneBatch(messages)
-            ? engine.database().run(session -> sender.send(session, messages))
-            : engine.database().inTransaction(session -> sender.send(session, messages));
+        bounded
+            .map(sending -> sending.send(messages))
+            .orElseGet(
+                () ->
+                    isOneBatch(messages)
+                        ? engine.database().run(session -> sender.send(session, messages))
+                        : engine
+                            .database()
+                            .inTransaction(session -> sender.send(session, messages)));
     engine.wakeups().ready(row.id(), sent.ready());
     sent.soonestMs().ifPresent(engine.wakeups()::dueIn);
     return sent.ids();
@@ -88,6 +106,8 @@ public final class Queue {
    * @return the id it was given
    * @throws PayloadTooLargeException if the payload is over the queue's limit; nothing was sent,
    *     the transaction lives
+   * @throws QueueFullException if the queue is bounded and has no room now; nothing was sent, the
+   *     transaction lives
    */
   public MessageId send(Connection connection, Message message) {
     return sendAll(connection, List.of(message)).get(0);
@@ -108,7 +128,10 @@ public final class Queue {
         .on(
             connection,
             session -> {
-              Sender.Sent sent = sender.send(session, messages);
+              Sender.Sent sent =
+                  bounded.isPresent()
+                      ? bounded.get().send(session, messages)
+                      : sender.send(session, messages);
               if (engine.isListenedTo(row.id())) {
                 engine.announcer().inCallersTransaction(session, row.id(), sent);
               }

@@ -17,6 +17,8 @@ import java.util.Optional;
  * @param acked messages ever acknowledged
  * @param oldestReady how long ago the message at the head of the line was sent; empty if none is
  *     ready
+ * @param waitingBytes payload bytes of what is ready or scheduled; some more while a batch that was
+ *     sent together is claimed in parts
  * @param paused whether delivery is paused
  */
 public record QueueStats(
@@ -26,6 +28,7 @@ public record QueueStats(
     long dead,
     long sent,
     long acked,
+    long waitingBytes,
     Optional<Duration> oldestReady,
     boolean paused) {
 
@@ -40,6 +43,7 @@ public record QueueStats(
         row.getLong("dead"),
         row.getLong("sent"),
         row.getLong("acked"),
+        row.getLong("waiting_bytes"),
         oldest,
         row.getBoolean("paused"));
   }

@@ -1,6 +1,7 @@
 package dev.trunkline.queue;
 
 import dev.trunkline.internal.db.Session;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
@@ -19,7 +20,8 @@ final class QueueStore {
       WITH declared AS (
         INSERT INTO trunkline.queue (
           name, visibility_timeout, max_deliveries, retry_initial_delay, retry_max_delay, retry_multiplier,
-          retry_jitter, max_payload_bytes)
+          retry_jitter, max_payload_bytes, max_messages, max_bytes, overflow, max_wait, pressure_at, rate_messages,
+          rate_period, rate_burst, max_in_flight, priority_ageing, single_active)
         VALUES (
           :name,
           :visibilityTimeoutMs * interval '1 millisecond',
@@ -28,7 +30,18 @@ final class QueueStore {
           :retryMaxDelayMs * interval '1 millisecond',
           :retryMultiplier,
           :retryJitter,
-          :maxPayloadBytes)
+          :maxPayloadBytes,
+          nullif(:maxMessages, -1),
+          nullif(:maxBytes, -1),
+          nullif(:overflow, ''),
+          nullif(:maxWaitMs, -1) * interval '1 millisecond',
+          nullif(:pressureAt, -1),
+          nullif(:rateMessages, -1),
+          nullif(:ratePeriodMs, -1) * interval '1 millisecond',
+          nullif(:rateBurst, -1),
+          nullif(:maxInFlight, -1),
+          nullif(:priorityAgeingMs, -1) * interval '1 millisecond',
+          :singleActive)
         ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING
         RETURNING id
       ), counted AS (
@@ -53,6 +66,17 @@ final class QueueStore {
         retry_multiplier,
         retry_jitter,
         max_payload_bytes,
+        max_messages,
+        max_bytes,
+        overflow,
+        (extract(epoch FROM max_wait) * 1000)::bigint AS max_wait_ms,
+        pressure_at,
+        rate_messages,
+        (extract(epoch FROM rate_period) * 1000)::bigint AS rate_period_ms,
+        rate_burst,
+        max_in_flight,
+        (extract(epoch FROM priority_ageing) * 1000)::bigint AS priority_ageing_ms,
+        single_active,
         paused
       FROM trunkline.queue
       WHERE name = :name AND deleted_at IS NULL
@@ -74,6 +98,17 @@ final class QueueStore {
         retry_multiplier,
         retry_jitter,
         max_payload_bytes,
+        max_messages,
+        max_bytes,
+        overflow,
+        (extract(epoch FROM max_wait) * 1000)::bigint AS max_wait_ms,
+        pressure_at,
+        rate_messages,
+        (extract(epoch FROM rate_period) * 1000)::bigint AS rate_period_ms,
+        rate_burst,
+        max_in_flight,
+        (extract(epoch FROM priority_ageing) * 1000)::bigint AS priority_ageing_ms,
+        single_active,
         paused
       FROM trunkline.queue
       WHERE id = :id
@@ -97,7 +132,18 @@ final class QueueStore {
         retry_max_delay = :retryMaxDelayMs * interval '1 millisecond',
         retry_multiplier = :retryMultiplier,
         retry_jitter = :retryJitter,
-        max_payload_bytes = :maxPayloadBytes
+        max_payload_bytes = :maxPayloadBytes,
+        max_messages = nullif(:maxMessages, -1),
+        max_bytes = nullif(:maxBytes, -1),
+        overflow = nullif(:overflow, ''),
+        max_wait = nullif(:maxWaitMs, -1) * interval '1 millisecond',
+        pressure_at = nullif(:pressureAt, -1),
+        rate_messages = nullif(:rateMessages, -1),
+        rate_period = nullif(:ratePeriodMs, -1) * interval '1 millisecond',
+        rate_burst = nullif(:rateBurst, -1),
+        max_in_flight = nullif(:maxInFlight, -1),
+        priority_ageing = nullif(:priorityAgeingMs, -1) * interval '1 millisecond',
+        single_active = :singleActive
       WHERE name = :name AND deleted_at IS NULL
       RETURNING id
       """;
@@ -143,6 +189,18 @@ final class QueueStore {
         RETURNING id
       ), counts AS (
         DELETE FROM trunkline.tally
+        WHERE queue_id = ANY (ARRAY(SELECT id FROM forgotten))
+      ), rates AS (
+        DELETE FROM trunkline.rate_mark
+        WHERE queue_id = ANY (ARRAY(SELECT id FROM forgotten))
+      ), ages AS (
+        DELETE FROM trunkline.age_mark
+        WHERE queue_id = ANY (ARRAY(SELECT id FROM forgotten))
+      ), candidates AS (
+        DELETE FROM trunkline.candidate
+        WHERE queue_id = ANY (ARRAY(SELECT id FROM forgotten))
+      ), activations AS (
+        DELETE FROM trunkline.activation
         WHERE queue_id = ANY (ARRAY(SELECT id FROM forgotten))
       )
       SELECT id FROM forgotten
@@ -191,7 +249,7 @@ final class QueueStore {
   }
 
   private static Session.Rows bound(Session.Rows statement, QueueName name, QueueConfig config) {
-    return statement
+    return flowRules(statement, config.flowRules())
         .bind("name", name.value())
         .bind("visibilityTimeoutMs", config.visibilityTimeout().toMillis())
         .bind("maxDeliveries", config.retryPolicy().maxDeliveries())
@@ -200,5 +258,20 @@ final class QueueStore {
         .bind("retryMultiplier", config.retryPolicy().multiplier())
         .bind("retryJitter", config.retryPolicy().jitter().name())
         .bind("maxPayloadBytes", config.maxPayloadBytes());
+  }
+
+  private static Session.Rows flowRules(Session.Rows statement, FlowRules rules) {
+    return statement
+        .bind("maxMessages", rules.bounds().map(b -> b.maxMessages().orElse(-1)).orElse(-1L))
+        .bind("maxBytes", rules.bounds().map(b -> b.maxBytes().orElse(-1)).orElse(-1L))
+        .bind("overflow", rules.bounds().map(b -> b.overflow().name()).orElse(""))
+        .bind("maxWaitMs", rules.bounds().map(b -> b.maxWait().toMillis()).orElse(-1L))
+        .bind("pressureAt", rules.bounds().map(Bounds::pressureAt).orElse(-1.0))
+        .bind("rateMessages", rules.rateLimit().map(RateLimit::messages).orElse(-1))
+        .bind("ratePeriodMs", rules.rateLimit().map(r -> r.per().toMillis()).orElse(-1L))
+        .bind("rateBurst", rules.rateLimit().map(RateLimit::burst).orElse(-1))
+        .bind("maxInFlight", rules.maxInFlight().orElse(-1))
+        .bind("priorityAgeingMs", rules.priorityAgeing().map(Duration::toMillis).orElse(-1L))
+        .bind("singleActive", rules.singleActiveConsumer());
   }
 }

@@ -13,6 +13,9 @@ import dev.trunkline.retry.RetryPolicy;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
@@ -48,7 +51,19 @@ class DeclareTest extends QueueFixture {
                 Duration.ofDays(365),
                 1.1,
                 Jitter.NONE),
-            268_435_456);
+            268_435_456,
+            new FlowRules(
+                Optional.of(
+                    new Bounds(
+                        OptionalLong.of(12),
+                        OptionalLong.of(3_000_000_000L),
+                        Overflow.DROP_OLDEST,
+                        Duration.ofMillis(1_234),
+                        0.75)),
+                Optional.of(new RateLimit(3, Duration.ofMillis(7), 9)),
+                OptionalInt.of(17),
+                Optional.of(Duration.ofMillis(4_321)),
+                true));
 
     trunkline.queue("odd", odd);
 
