@@ -150,7 +150,14 @@ final class ClaimStore {
       long visibilityTimeoutMs,
       int maxMessages,
       int maxRuns,
-      long maxBytes) {}
+      long maxBytes) {
+
+    /** The same with other bounds on messages and runs. */
+    Request withMessages(int otherMessages, int otherRuns) {
+      return new Request(
+          queueId, consumerId, visibilityTimeoutMs, otherMessages, otherRuns, maxBytes);
+    }
+  }
 
   /** One message of a claim; row is null if the message was removed while it was ready. */
   record Claimed(

@@ -8,6 +8,7 @@ import dev.trunkline.internal.work.Renewals;
 import dev.trunkline.internal.work.SettleBuffer;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
@@ -51,6 +52,7 @@ public final class Consumer implements AutoCloseable {
   private final AtomicBoolean closed = new AtomicBoolean();
   private final CountDownLatch stopped = new CountDownLatch(1);
   private final Signals.Subscription subscription;
+  private final Optional<Election> election;
   private volatile boolean stopping;
   private volatile boolean timeIsUp;
   private volatile boolean expecting;
@@ -75,6 +77,11 @@ public final class Consumer implements AutoCloseable {
     this.workers = new Workers(queue, config.concurrency(), config.virtualThreads(), this::work);
     this.fetcher = new Loop(queue + "-fetcher", this::fetch);
     this.subscription = engine.signals().subscribe(row.id(), this::wake);
+    this.election =
+        row.config().flowRules().singleActiveConsumer()
+            ? Optional.of(new Election(engine, row, config.takeoverPriority(), this::wake))
+            : Optional.empty();
+    election.ifPresent(claimer::electedBy);
   }
 
   Consumer start() {
@@ -82,6 +89,7 @@ public final class Consumer implements AutoCloseable {
     renewals.start();
     workers.start();
     fetcher.start();
+    election.ifPresent(Election::start);
     return this;
   }
 
@@ -98,6 +106,14 @@ public final class Consumer implements AutoCloseable {
   /** Whether {@link #close} has been called. */
   public boolean isClosed() {
     return stopping;
+  }
+
+  /**
+   * Whether this is the consumer that its queue is for at this moment, as far as is known here.
+   * Always true, until it is closed, on a queue that is not for a single active consumer.
+   */
+  public boolean isActive() {
+    return election.map(Election::isActive).orElse(!stopping);
   }
 
   private void wake() {
@@ -127,6 +143,9 @@ public final class Consumer implements AutoCloseable {
             room.bytes(),
             config.visibilityTimeout());
     List<Delivery> deliveries = handling.claimed(claim.deliveries());
+    if (deliveries.isEmpty() && !claim.heldFor().isZero()) {
+      return claim.heldFor();
+    }
     if (deliveries.isEmpty() && claim.exhausted()) {
       return idle.isIdle() ? UNTIL_WOKEN : idle.next();
     }
@@ -137,6 +156,9 @@ public final class Consumer implements AutoCloseable {
         .distinct()
         .forEach(lease -> lease.renewBy(renewals));
     prefetched.add(deliveries);
+    if (!claim.heldFor().isZero()) {
+      return claim.heldFor();
+    }
     return claim.exhausted() ? idle.next() : Duration.ZERO;
   }
 
@@ -262,6 +284,8 @@ public final class Consumer implements AutoCloseable {
     }
     settleBuffer.close();
     renewals.close();
+    interrupted |= Thread.interrupted();
+    election.ifPresent(Election::close);
     engine.forget(this);
     return interrupted | Thread.interrupted();
   }

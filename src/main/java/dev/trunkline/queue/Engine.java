@@ -44,6 +44,7 @@ final class Engine {
   private final List<Loop> loops = new ArrayList<>();
   private final Notifications notifications;
   private final boolean mayListen;
+  private final Duration pollInterval;
   private final Set<Consumer> consumers = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean closed = new AtomicBoolean();
   private final Semaphore transactionSlots;
@@ -61,6 +62,7 @@ final class Engine {
     this.wakeups = new Wakeups(signals, announcer, due);
     this.settler = new Settler(database, wakeups, consumer);
     this.reaper = new LeaseReaper(database, wakeups, expiry);
+    this.pollInterval = config.pollInterval();
     this.mayListen = config.notifyMode() != NotifyMode.OFF;
     this.notifications = notifications;
     notifications.subscribe(this::announced, signals::wakeAll);
@@ -120,6 +122,17 @@ final class Engine {
   /** How full bounded queues are. */
   FlowWatch flowWatch() {
     return flowWatch;
+  }
+
+  /** How often those look by themselves who wait for a change. */
+  Duration pollInterval() {
+    return pollInterval;
+  }
+
+  /** The place of the active consumer of a queue may be free, or wanted. */
+  void vacant(int queueId) {
+    flowWatch.vacant(queueId);
+    announcer.vacant(queueId);
   }
 
   /** Where the living rows of the tally begin, if it costs much to look at all. */
@@ -194,6 +207,8 @@ final class Engine {
         signals.appeared(ready.queueId(), ready.runs());
       } else if (announcement instanceof Announcement.Due dueSoon) {
         due.in(dueSoon.millis());
+      } else if (announcement instanceof Announcement.Vacant vacant) {
+        flowWatch.vacant(vacant.queueId());
       }
     }
   }

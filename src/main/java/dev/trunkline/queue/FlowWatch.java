@@ -7,6 +7,7 @@ import dev.trunkline.internal.loop.Loop;
 import dev.trunkline.internal.loop.Step;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
@@ -27,6 +28,7 @@ final class FlowWatch implements Step, AutoCloseable {
   private final Duration interval;
   private final LongSupplier tallyFrom;
   private final Map<Integer, Gauge> gauges = new ConcurrentHashMap<>();
+  private final Map<Integer, Set<Runnable>> candidates = new ConcurrentHashMap<>();
   private final Loop loop = new Loop("flow", this);
 
   FlowWatch(
@@ -68,6 +70,19 @@ final class FlowWatch implements Step, AutoCloseable {
     }
   }
 
+  /** Calls {@code wake} whenever the place of the active consumer may be free, or wanted. */
+  Signals.Subscription onVacancy(int queueId, Runnable wake) {
+    Set<Runnable> waiting =
+        candidates.computeIfAbsent(queueId, id -> ConcurrentHashMap.newKeySet());
+    waiting.add(wake);
+    return () -> waiting.remove(wake);
+  }
+
+  /** The place of the active consumer may be free, or wanted. */
+  void vacant(int queueId) {
+    candidates.getOrDefault(queueId, Set.of()).forEach(Runnable::run);
+  }
+
   /** Calls the listener; what it throws stops nothing. */
   void tell(String queue, Consumer<TrunklineListener> event) {
     try {
@@ -79,6 +94,11 @@ final class FlowWatch implements Step, AutoCloseable {
 
   @Override
   public Duration runOnce() {
+    return look();
+  }
+
+  /** Looks how full the bounded queues are. Answers how long until the next look. */
+  private Duration look() {
     if (gauges.isEmpty() || !hears()) {
       return NEVER;
     }

@@ -166,9 +166,11 @@ public final class Queue {
    * @return highest priority first, then in the order of sending; fewer than asked for, or none, if
    *     there are no more, if others are claiming the same ones at this moment, or if the thread is
    *     interrupted while it waits
+   * @throws IllegalStateException if the queue is for a single active consumer
    */
   public List<Delivery> receive(ReceiveOptions options) {
     engine.requireOpen();
+    requireSharing();
     return receiver.receive(requireNonNull(options, "options"));
   }
 
@@ -192,10 +194,19 @@ public final class Queue {
    */
   public List<ReceivedMessage> receiveAndDelete(ReceiveOptions options) {
     engine.requireOpen();
+    requireSharing();
     requireNonNull(options, "options")
         .visibilityTimeout()
         .ifPresent(timeout -> refuse("visibilityTimeout", String.valueOf(timeout)));
     return deletingReceiver.receive(options).stream().map(ReceivedMessage::of).toList();
+  }
+
+  private void requireSharing() {
+    if (row.config().flowRules().singleActiveConsumer()) {
+      throw new IllegalStateException(
+          "queue \"%s\" is for a single active consumer: consume from it, nothing can be received"
+              .formatted(row.name()));
+    }
   }
 
   private static void refuse(String argument, String value) {

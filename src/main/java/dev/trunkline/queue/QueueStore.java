@@ -122,8 +122,30 @@ final class QueueStore {
       ORDER BY name
       """;
 
+  /**
+   * If the rate changes, what the old one has used up counts no longer than it takes to fill a
+   * bucket at the new one.
+   */
   private static final String ALTER =
       """
+      WITH refilled AS (
+        INSERT INTO trunkline.rate_mark (queue_id, used_until)
+        SELECT
+          q.id,
+          least(last.used_until, clock_timestamp() + :rateBurst * :ratePeriodMs * interval '1 millisecond' / :rateMessages)
+        FROM trunkline.queue q
+        CROSS JOIN LATERAL (
+          SELECT r.used_until
+          FROM trunkline.rate_mark r
+          WHERE r.queue_id = q.id
+          ORDER BY r.id DESC
+          LIMIT 1) last
+        WHERE q.name = :name
+          AND q.deleted_at IS NULL
+          AND :rateMessages > 0
+          AND (q.rate_messages, q.rate_burst, q.rate_period) IS DISTINCT FROM
+            (:rateMessages, :rateBurst, :ratePeriodMs * interval '1 millisecond')
+      )
       UPDATE trunkline.queue
       SET
         visibility_timeout = :visibilityTimeoutMs * interval '1 millisecond',
