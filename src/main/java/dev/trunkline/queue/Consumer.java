@@ -56,6 +56,7 @@ public final class Consumer implements AutoCloseable {
   private volatile boolean stopping;
   private volatile boolean timeIsUp;
   private volatile boolean expecting;
+  private volatile boolean paused;
 
   Consumer(Engine engine, QueueRow row, ConsumerConfig config, Claimer claimer, Handling handling) {
     this.queue = row.name();
@@ -116,13 +117,37 @@ public final class Consumer implements AutoCloseable {
     return election.map(Election::isActive).orElse(!stopping);
   }
 
+  /**
+   * Pauses this consumer until {@link #resume}; others go on. It claims nothing more, and gives
+   * back, uncounted, what waits for a handler; handlers that run finish, and one that is just being
+   * called may still be. Where a claim deletes, what is claimed is still handled. The active
+   * consumer of a queue stays the active one. Idempotent.
+   */
+  public void pause() {
+    paused = true;
+    if (!handling.finishesWhatWaits()) {
+      giveBackWaiting();
+    }
+  }
+
+  /** Goes on after {@link #pause}. */
+  public void resume() {
+    paused = false;
+    wake();
+  }
+
+  /** Whether it is paused. */
+  public boolean isPaused() {
+    return paused;
+  }
+
   private void wake() {
     expecting = true;
     fetcher.wake();
   }
 
   private Duration fetch() {
-    if (stopping) {
+    if (stopping || paused) {
       return UNTIL_WOKEN;
     }
     if (expecting || engine.signals().isExpected(queueId)) {
@@ -156,6 +181,9 @@ public final class Consumer implements AutoCloseable {
         .distinct()
         .forEach(lease -> lease.renewBy(renewals));
     prefetched.add(deliveries);
+    if (paused && !handling.finishesWhatWaits()) {
+      giveBackWaiting();
+    }
     if (!claim.heldFor().isZero()) {
       return claim.heldFor();
     }
@@ -167,7 +195,7 @@ public final class Consumer implements AutoCloseable {
       while (!isOver()) {
         Delivery delivery = prefetched.take();
         try {
-          if (!isOver()) {
+          if (!isOver() && !(paused && !handling.finishesWhatWaits())) {
             handle(delivery);
           } else {
             settle(delivery, new Verdict.Released(Duration.ZERO));
