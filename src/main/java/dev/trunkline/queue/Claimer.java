@@ -9,6 +9,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,6 +29,7 @@ final class Claimer {
   private final boolean deletes;
   private final FlowWatch flowWatch;
   private final Optional<FlowGate> gate;
+  private final UnaryOperator<List<Lanes.Range>> order;
 
   private final Gathering gathering = new Gathering(System::nanoTime);
 
@@ -50,6 +52,14 @@ final class Claimer {
     this.expiry = engine.expiry();
     this.deletes = deletes;
     this.flowWatch = engine.flowWatch();
+    this.order =
+        queue
+            .config()
+            .flowRules()
+            .priorityAgeing()
+            .map(perLevel -> flowWatch.ageing(queue.id(), perLevel))
+            .<UnaryOperator<List<Lanes.Range>>>map(ageing -> ageing::inOrder)
+            .orElse(UnaryOperator.identity());
     this.gate =
         queue.config().flowRules().limitClaims()
             ? Optional.of(new FlowGate(engine, queue))
@@ -105,7 +115,7 @@ final class Claimer {
     if (gate.isPresent()) {
       return claimThrough(gate.get(), request);
     }
-    Lanes.Attempt attempt = lanes.begin();
+    Lanes.Attempt attempt = lanes.begin(order);
     List<ClaimStore.Claimed> claimed;
     try {
       claimed = database.run(session -> take(session, request, attempt));
@@ -153,7 +163,7 @@ final class Claimer {
     }
     ClaimStore.Request allowed =
         request.withMessages(permit.messages(), maxRuns(permit.messages()));
-    Lanes.Attempt attempt = lanes.begin();
+    Lanes.Attempt attempt = lanes.begin(order);
     begun.set(attempt);
     List<ClaimStore.Claimed> claimed = take(session, allowed, attempt);
     through.took(session, claimed.size());

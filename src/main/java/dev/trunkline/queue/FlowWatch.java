@@ -28,6 +28,7 @@ final class FlowWatch implements Step, AutoCloseable {
   private final Duration interval;
   private final LongSupplier tallyFrom;
   private final Map<Integer, Gauge> gauges = new ConcurrentHashMap<>();
+  private final Map<Integer, Ageing> ageings = new ConcurrentHashMap<>();
   private final Map<Integer, Set<Runnable>> candidates = new ConcurrentHashMap<>();
   private final Loop loop = new Loop("flow", this);
 
@@ -92,9 +93,44 @@ final class FlowWatch implements Step, AutoCloseable {
     }
   }
 
+  /** In which order claims from a queue look; kept up to date while this process is open. */
+  Ageing ageing(int queueId, Duration perLevel) {
+    Ageing known = ageings.get(queueId);
+    if (known != null && known.perLevel().equals(perLevel)) {
+      return known;
+    }
+    Ageing ageing = new Ageing(queueId, perLevel);
+    mark(ageing);
+    ageings.put(queueId, ageing);
+    loop.wake();
+    return ageing;
+  }
+
   @Override
   public Duration runOnce() {
-    return look();
+    Duration untilMark = mark();
+    Duration untilLook = look();
+    return untilMark.compareTo(untilLook) < 0 ? untilMark : untilLook;
+  }
+
+  /** Marks the places of queues with ageing. Answers how long until the next mark. */
+  private Duration mark() {
+    Duration next = NEVER;
+    for (Ageing ageing : ageings.values()) {
+      Duration due = ageing.dueIn();
+      if (due.isZero()) {
+        mark(ageing);
+        due = ageing.dueIn();
+      }
+      next = due.compareTo(next) < 0 ? due : next;
+    }
+    return next;
+  }
+
+  private void mark(Ageing ageing) {
+    long everyMs = ageing.every().toMillis();
+    ageing.marked(
+        database.run(session -> AgeStore.mark(session, ageing.queueId(), everyMs, Ageing.LEVELS)));
   }
 
   /** Looks how full the bounded queues are. Answers how long until the next look. */
