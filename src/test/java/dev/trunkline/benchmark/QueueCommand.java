@@ -59,6 +59,11 @@ final class QueueCommand implements Callable<Integer> {
     @Option(names = "--at-most-once", description = "At-most-once and at-least-once, in turn.")
     private boolean atMostOnce;
 
+    @Option(
+        names = "--overload",
+        description = "Producers ten times as fast as the consumer, on a bounded queue (a minute).")
+    private boolean overload;
+
     @Option(names = "--batch", description = "100k messages in one send, against COPY.")
     private boolean batch;
   }
@@ -90,6 +95,9 @@ final class QueueCommand implements Callable<Integer> {
     }
     if (mode.memory) {
       return new MemoryRun(server).run();
+    }
+    if (mode.overload) {
+      return new OverloadRun(server, seconds == null ? Duration.ofMinutes(1) : time).run();
     }
     if (mode.batch) {
       return new BatchRun(server).run();
