@@ -149,6 +149,37 @@ SELECT
   (SELECT coalesce(sum(cardinality(l.ids)), 0) FROM trunkline.lease l WHERE l.consumer_id = c.id) AS in_flight
 FROM trunkline.consumer c;
 
+-- Who consumes from queues that are for one consumer at a time. The place is free where consumer_id is null.
+DROP VIEW IF EXISTS trunkline.active_consumers;
+CREATE VIEW trunkline.active_consumers AS
+SELECT
+  q.name AS queue,
+  active.epoch,
+  active.activated_at,
+  active.consumer_id,
+  active.host,
+  active.pid,
+  (
+    SELECT count(*)
+    FROM trunkline.candidate c
+    JOIN trunkline.consumer p ON p.id = c.consumer_id
+    WHERE c.queue_id = q.id) AS candidates
+FROM trunkline.queue q
+LEFT JOIN LATERAL (
+  SELECT newest.epoch, newest.activated_at, p.id AS consumer_id, p.host, p.pid
+  FROM (
+    SELECT a.epoch, a.activated_at, a.candidate_id
+    FROM trunkline.activation a
+    WHERE a.queue_id = q.id
+    ORDER BY a.epoch DESC
+    LIMIT 1) newest
+  LEFT JOIN trunkline.candidate c ON c.id = newest.candidate_id
+  LEFT JOIN trunkline.consumer p ON p.id = c.consumer_id) active ON true
+WHERE q.single_active AND q.deleted_at IS NULL;
+
+COMMENT ON VIEW trunkline.active_consumers IS
+  'One row per queue for a single active consumer: which process has it, since when, and how many would take over.';
+
 -- The partitions of every topic. A few steps into indexes for each.
 DROP VIEW IF EXISTS trunkline.topics;
 DROP VIEW IF EXISTS trunkline.topic_partitions;
