@@ -104,6 +104,7 @@ final class OverloadRun {
     long lastTables = 0;
     long sentAfterFirst = 0;
     long handledAfterFirst = 0;
+    long deepestOfAll = 0;
     int slices = (int) Math.max(2, time.toNanos() / SLICE.toNanos());
     try (Consumer consumer =
         queue.consume(
@@ -129,6 +130,7 @@ final class OverloadRun {
           handledAfterFirst += handled.sum() - handledBefore;
         }
         lastTables = tables;
+        deepestOfAll = Math.max(deepestOfAll, deepest.get());
         report.row(
             "slice " + (slice + 1),
             (sent.sum() - sentBefore) / seconds,
@@ -150,7 +152,7 @@ final class OverloadRun {
         .number("handled", handled.sum(), 0)
         .number("sameIds", sentIds.sum() == handledIds.sum() ? 1 : 0, 0)
         .number("sentPerHandled", sentAfterFirst / (double) handledAfterFirst, 3)
-        .number("deepest", deepest.get(), 0)
+        .number("deepest", deepestOfAll, 0)
         .number("firstTablesMiB", firstTables / 1048576.0, 1)
         .number("lastTablesMiB", lastTables / 1048576.0, 1)
         .number("heapAfterGcMiB", heap.highestAfterCollection() / 1048576.0, 1);
