@@ -1,6 +1,120 @@
 -- The SQL that people, triggers and other languages call. Thin: each function is what the Java side does in one
 -- statement. Functions are made anew whenever this file changes.
 
+-- Makes room in a bounded queue: what is ready and has waited for longest becomes dead letters, until so many messages
+-- and bytes are out. Answers whether it could; if not, nothing has changed: what is scheduled, or held by others at this
+-- moment, makes no room. Locks no more than it takes, run by run, and skips what others have locked. A run gives its
+-- bytes back when the last of it is out.
+CREATE OR REPLACE FUNCTION trunkline.make_room(queue_id integer, messages bigint, bytes bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  missing bigint := make_room.messages;
+  missing_bytes bigint := make_room.bytes;
+  lane smallint;
+  run record;
+  got boolean;
+  take integer;
+BEGIN
+  WHILE missing > 0 OR missing_bytes > 0 LOOP
+    got := false;
+    FOR lane IN
+      SELECT head.priority
+      FROM generate_series(0, 9) AS l(priority)
+      CROSS JOIN LATERAL (
+        SELECT r.priority, r.seq
+        FROM trunkline.ready r
+        WHERE r.queue_id = make_room.queue_id AND r.priority = l.priority
+        ORDER BY r.seq
+        LIMIT 1) head
+      ORDER BY head.seq
+    LOOP
+      SELECT r.ctid AS tid, r.* INTO run
+      FROM trunkline.ready r
+      WHERE r.queue_id = make_room.queue_id AND r.priority = lane
+      ORDER BY r.seq
+      LIMIT 1
+      FOR UPDATE SKIP LOCKED;
+      got := FOUND;
+      EXIT WHEN got;
+    END LOOP;
+    IF NOT got THEN
+      RAISE EXCEPTION 'no room' USING ERRCODE = 'TKL01';
+    END IF;
+
+    take := CASE WHEN missing_bytes > 0 THEN cardinality(run.ids) ELSE least(cardinality(run.ids), missing) END;
+    DELETE FROM trunkline.ready r WHERE r.ctid = run.tid;
+    IF take < cardinality(run.ids) THEN
+      INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
+      VALUES (
+        run.seq, run.queue_id, run.bytes, run.priority,
+        run.ids[take + 1 :], run.deliveries[take + 1 :], run.acquired[take + 1 :]);
+    ELSE
+      missing_bytes := missing_bytes - run.bytes;
+    END IF;
+    missing := missing - take;
+
+    WITH gone AS (
+      DELETE FROM trunkline.message m
+      WHERE m.id = ANY (run.ids[: take])
+      RETURNING m.*
+    ), buried AS (
+      INSERT INTO trunkline.dead_letter (
+        message_id, queue, reason, deliveries, acquired, enqueued_at, priority, key, type, content_type, headers, deaths,
+        payload)
+      SELECT
+        g.id, q.name, 'OVERFLOW',
+        coalesce(run.deliveries[array_position(run.ids, g.id)], 0),
+        coalesce(run.acquired[array_position(run.ids, g.id)], 0),
+        g.enqueued_at, g.priority, g.key, g.type, g.content_type, g.headers, g.deaths, g.payload
+      FROM gone g
+      JOIN trunkline.queue q ON q.id = make_room.queue_id
+      RETURNING 1
+    )
+    INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, dead)
+    SELECT
+      make_room.queue_id,
+      CASE WHEN take = cardinality(run.ids) THEN -run.bytes ELSE 0 END,
+      -take,
+      (SELECT count(*) FROM buried);
+  END LOOP;
+  RETURN true;
+EXCEPTION WHEN SQLSTATE 'TKL01' THEN
+  RETURN false;
+END
+$$;
+
+-- Refuses what does not fit into a bounded queue, or makes room for it. Never waits.
+CREATE OR REPLACE FUNCTION trunkline.check_bounds(target trunkline.queue, messages bigint, bytes bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  waiting bigint;
+  waiting_bytes bigint;
+BEGIN
+  IF coalesce(target.max_messages, target.max_bytes) IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT coalesce(sum(t.ready::bigint + t.scheduled), 0), coalesce(sum(t.waiting_bytes), 0)
+  INTO waiting, waiting_bytes
+  FROM trunkline.tally t
+  WHERE t.queue_id = target.id;
+  IF waiting + messages <= coalesce(target.max_messages, waiting + messages)
+    AND waiting_bytes + bytes <= coalesce(target.max_bytes, waiting_bytes + bytes)
+  THEN
+    RETURN;
+  END IF;
+  IF target.overflow = 'DROP_OLDEST' AND trunkline.make_room(
+    target.id,
+    greatest(0, waiting + messages - target.max_messages),
+    greatest(0, waiting_bytes + bytes - target.max_bytes))
+  THEN
+    RETURN;
+  END IF;
+  RAISE EXCEPTION 'queue "%" is full: % messages of % bytes wait in it', target.name, waiting, waiting_bytes
+    USING ERRCODE = 'configuration_limit_exceeded';
+END
+$$;
+
 -- Sends one message and answers its id. The payload is text (JSON too); for bytes insert through Java.
 -- Joins the caller's transaction. Consumers in other processes find it by polling within a second.
 -- A message with a deduplication id that is known is not stored: the answer is the id of the first.
@@ -105,6 +219,7 @@ BEGIN
         WHERE d.queue_id = target.id AND d.scope = in_scope AND d.dedup_id = known_by);
     END IF;
   END IF;
+  PERFORM trunkline.check_bounds(target, 1, octet_length(body));
   INSERT INTO trunkline.message (
     id, queue_id, priority, key, type, content_type, headers, payload, expires_at, time_to_live)
   VALUES (
@@ -114,11 +229,13 @@ BEGIN
   IF send.delay > interval '0' THEN
     INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority, expires_at)
     VALUES (new_id, clock_timestamp() + send.delay, target.id, octet_length(body), send.priority, expiry);
-    INSERT INTO trunkline.tally (queue_id, sent, scheduled) VALUES (target.id, 1, 1);
+    INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, scheduled)
+    VALUES (target.id, 1, octet_length(body), 1);
   ELSE
     INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, expires_at)
     VALUES (new_id, target.id, octet_length(body), send.priority, ARRAY[new_id], expiry);
-    INSERT INTO trunkline.tally (queue_id, sent, ready) VALUES (target.id, 1, 1);
+    INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, ready)
+    VALUES (target.id, 1, octet_length(body), 1);
   END IF;
   RETURN new_id;
 END
@@ -176,10 +293,10 @@ BEGIN
     INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, expires_at)
     SELECT nextval('trunkline.message_id_seq'), target_id, s.bytes, s.priority, ARRAY[s.id], s.expires_at
     FROM (SELECT * FROM stored ORDER BY id) s
-    RETURNING seq
+    RETURNING bytes
   ), counted AS (
-    INSERT INTO trunkline.tally (queue_id, ready, dead)
-    SELECT target_id, count(*), -count(*) FROM letter HAVING count(*) > 0
+    INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, dead)
+    SELECT target_id, sum(readied.bytes), count(*), -count(*) FROM readied HAVING count(*) > 0
   )
   SELECT count(*) INTO moved FROM readied;
   RETURN moved;

@@ -23,6 +23,9 @@ public enum DeathReason {
   /** Its time to live was over before it was handled. */
   EXPIRED,
 
+  /** The queue was full, and this was what had waited for longest. */
+  OVERFLOW,
+
   /** A record of a topic waits, untried, behind a dead letter of its key. */
   PARKED
 }

@@ -115,9 +115,10 @@ final class AtMostOnceStore {
         WHERE gone.expired AND queue.expired_messages = 'DEAD_LETTER'
         RETURNING 1
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready, acked, expired, dead)
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, acked, expired, dead)
         SELECT
           :queueId,
+          -coalesce((SELECT sum(bytes) FROM chosen WHERE take = cardinality(ids)), 0),
           -count(*),
           count(*) - (SELECT count(*) FROM gone WHERE expired),
           (SELECT count(*) FROM gone WHERE expired),

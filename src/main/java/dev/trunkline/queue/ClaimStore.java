@@ -22,7 +22,7 @@ final class ClaimStore {
    *
    * <p>A paused or deleted queue answers nothing, nor does a process get anything that has been
    * declared dead. The last clause of {@code chosen} bounds the bytes in one claim; the first run
-   * is always taken.
+   * is always taken. A run that is split keeps its bytes until the last of it is taken.
    */
   private static final String CLAIM =
       """
@@ -103,9 +103,9 @@ final class ClaimStore {
         HAVING count(*) > 0
         RETURNING id, visible_at - now() AS hidden_for
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready, in_flight)
-        SELECT :queueId, -count(*), count(*)
-        FROM item
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, in_flight)
+        SELECT :queueId, -coalesce(sum(bytes) FILTER (WHERE take = cardinality(ids)), 0), -sum(take), sum(take)
+        FROM chosen
         HAVING count(*) > 0
       )
       SELECT
@@ -154,7 +154,14 @@ final class ClaimStore {
       long visibilityTimeoutMs,
       int maxMessages,
       int maxRuns,
-      long maxBytes) {}
+      long maxBytes) {
+
+    /** The same with other bounds on messages and runs. */
+    Request withMessages(int otherMessages, int otherRuns) {
+      return new Request(
+          queueId, consumerId, visibilityTimeoutMs, otherMessages, otherRuns, maxBytes);
+    }
+  }
 
   /**
    * One message of a claim; row is null if the message was removed while it was ready. Its time is

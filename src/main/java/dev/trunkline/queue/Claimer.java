@@ -1,12 +1,16 @@
 package dev.trunkline.queue;
 
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Session;
 import dev.trunkline.internal.loop.DueTime;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Claims messages of one queue for this process: from ready into a lease, one statement each time.
@@ -23,6 +27,9 @@ final class Claimer {
   private final Settler settler;
   private final DueTime expiry;
   private final boolean deletes;
+  private final FlowWatch flowWatch;
+  private final Optional<FlowGate> gate;
+  private final UnaryOperator<List<Lanes.Range>> order;
 
   private final Gathering gathering = new Gathering(System::nanoTime);
 
@@ -44,6 +51,19 @@ final class Claimer {
     this.settler = engine.settler();
     this.expiry = engine.expiry();
     this.deletes = deletes;
+    this.flowWatch = engine.flowWatch();
+    this.order =
+        queue
+            .config()
+            .flowRules()
+            .priorityAgeing()
+            .map(perLevel -> flowWatch.ageing(queue.id(), perLevel))
+            .<UnaryOperator<List<Lanes.Range>>>map(ageing -> ageing::inOrder)
+            .orElse(UnaryOperator.identity());
+    this.gate =
+        queue.config().flowRules().limitClaims()
+            ? Optional.of(new FlowGate(engine, queue))
+            : Optional.empty();
   }
 
   /** Claims for good: what it answers is deleted, and settled. */
@@ -56,8 +76,20 @@ final class Claimer {
    *
    * @param deliveries in the order of delivery
    * @param exhausted whether there was nothing more, as far as could be seen
+   * @param heldFor how long until the queue's rules may let more through; zero if they are not what
+   *     holds it up
    */
-  record Claim(List<Delivery> deliveries, boolean exhausted) {}
+  record Claim(List<Delivery> deliveries, boolean exhausted, Duration heldFor) {}
+
+  /** Claims only what this candidate is entitled to; before the first claim. */
+  void electedBy(Election election) {
+    gate.ifPresent(through -> through.opensFor(election));
+  }
+
+  /** How long it would be of no use to claim, by the queue's rules; zero if it may be. */
+  Duration heldFor() {
+    return gate.map(FlowGate::heldFor).orElse(Duration.ZERO);
+  }
 
   /** How a claim that nobody is in a hurry for waits a moment, so that it finds more. */
   Gathering gathering() {
@@ -72,35 +104,100 @@ final class Claimer {
    * @param visibilityTimeout how long they are hidden, or empty for what the queue says
    */
   Claim claim(int maxMessages, long maxBytes, Optional<Duration> visibilityTimeout) {
-    int maxRuns = (int) Math.max(1, Math.ceil(maxMessages / messagesPerRun));
     long askedNanos = System.nanoTime();
-    Lanes.Attempt attempt = lanes.begin();
+    ClaimStore.Request request =
+        new ClaimStore.Request(
+            queue.id(),
+            consumer.id(),
+            visibilityTimeout.map(Duration::toMillis).orElse(-1L),
+            maxMessages,
+            maxRuns(maxMessages),
+            maxBytes);
+    if (gate.isPresent()) {
+      return claimThrough(gate.get(), request, askedNanos);
+    }
+    Lanes.Attempt attempt = lanes.begin(order);
     List<ClaimStore.Claimed> claimed;
     try {
-      ClaimStore.Request request =
-          new ClaimStore.Request(
-              queue.id(),
-              consumer.id(),
-              visibilityTimeout.map(Duration::toMillis).orElse(-1L),
-              maxMessages,
-              maxRuns,
-              maxBytes);
-      claimed =
-          new ArrayList<>(
-              database.run(
-                  session ->
-                      deletes
-                          ? AtMostOnceStore.claimAndDelete(session, request, attempt)
-                          : ClaimStore.claim(session, request, attempt)));
+      claimed = database.run(session -> take(session, request, attempt));
     } catch (RuntimeException | Error e) {
       lanes.failed();
       throw e;
     }
+    return claimed(request, attempt, claimed, Duration.ZERO, askedNanos);
+  }
+
+  /** Claims as much as the queue's rules allow, in one transaction with the question. */
+  private Claim claimThrough(FlowGate through, ClaimStore.Request request, long askedNanos) {
+    Duration held = through.heldFor();
+    if (!held.isZero()) {
+      return new Claim(List.of(), false, held);
+    }
+    AtomicReference<Lanes.@Nullable Attempt> begun = new AtomicReference<>();
+    Passed passed;
+    try {
+      passed = database.inTransaction(session -> pass(session, through, request, begun));
+    } catch (RuntimeException | Error e) {
+      if (begun.get() != null) {
+        lanes.failed();
+      }
+      throw e;
+    }
+    Lanes.Attempt attempt = begun.get();
+    return attempt == null
+        ? new Claim(List.of(), false, passed.heldFor())
+        : claimed(passed.request(), attempt, passed.claimed(), passed.heldFor(), askedNanos);
+  }
+
+  /** What was allowed, and came of it. */
+  private record Passed(
+      ClaimStore.Request request, List<ClaimStore.Claimed> claimed, Duration heldFor) {}
+
+  private Passed pass(
+      Session session,
+      FlowGate through,
+      ClaimStore.Request request,
+      AtomicReference<Lanes.@Nullable Attempt> begun) {
+    FlowGate.Permit permit = through.ask(session, request.maxMessages());
+    if (permit.messages() == 0) {
+      return new Passed(request, List.of(), permit.heldFor());
+    }
+    ClaimStore.Request allowed =
+        request.withMessages(permit.messages(), maxRuns(permit.messages()));
+    Lanes.Attempt attempt = lanes.begin(order);
+    begun.set(attempt);
+    List<ClaimStore.Claimed> claimed = take(session, allowed, attempt);
+    through.took(session, claimed.size());
+    boolean all = claimed.size() >= permit.messages();
+    return new Passed(allowed, claimed, all ? permit.heldFor() : Duration.ZERO);
+  }
+
+  private int maxRuns(int maxMessages) {
+    return (int) Math.max(1, Math.ceil(maxMessages / messagesPerRun));
+  }
+
+  private List<ClaimStore.Claimed> take(
+      Session session, ClaimStore.Request request, Lanes.Attempt attempt) {
+    return deletes
+        ? AtMostOnceStore.claimAndDelete(session, request, attempt)
+        : ClaimStore.claim(session, request, attempt);
+  }
+
+  private Claim claimed(
+      ClaimStore.Request request,
+      Lanes.Attempt attempt,
+      List<ClaimStore.Claimed> found,
+      Duration heldFor,
+      long askedNanos) {
     // A result has no order unless it is asked for, and sorting payloads is better done here.
+    List<ClaimStore.Claimed> claimed = new ArrayList<>(found);
     claimed.sort(Comparator.comparingLong(ClaimStore.Claimed::position));
-    boolean exhausted = understand(attempt, claimed, maxRuns);
-    gathering.claimed(claimed.size(), exhausted && claimed.size() < maxMessages);
-    return new Claim(deliveries(claimed, askedNanos), exhausted);
+    boolean exhausted = understand(attempt, claimed, request.maxRuns());
+    gathering.claimed(claimed.size(), exhausted && claimed.size() < request.maxMessages());
+    if (!claimed.isEmpty()) {
+      flowWatch.claimed(queue.id());
+    }
+    return new Claim(deliveries(claimed, askedNanos), exhausted, heldFor);
   }
 
   private boolean understand(Lanes.Attempt attempt, List<ClaimStore.Claimed> claimed, int maxRuns) {

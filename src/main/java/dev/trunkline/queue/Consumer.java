@@ -8,6 +8,7 @@ import dev.trunkline.internal.work.Renewals;
 import dev.trunkline.internal.work.SettleBuffer;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
@@ -51,9 +52,11 @@ public final class Consumer implements AutoCloseable {
   private final AtomicBoolean closed = new AtomicBoolean();
   private final CountDownLatch stopped = new CountDownLatch(1);
   private final Signals.Subscription subscription;
+  private final Optional<Election> election;
   private volatile boolean stopping;
   private volatile boolean timeIsUp;
   private volatile boolean expecting;
+  private volatile boolean paused;
 
   Consumer(Engine engine, QueueRow row, ConsumerConfig config, Claimer claimer, Handling handling) {
     this.queue = row.name();
@@ -75,6 +78,11 @@ public final class Consumer implements AutoCloseable {
     this.workers = new Workers(queue, config.concurrency(), config.virtualThreads(), this::work);
     this.fetcher = new Loop(queue + "-fetcher", this::fetch);
     this.subscription = engine.signals().subscribe(row.id(), this::wake);
+    this.election =
+        row.config().flowRules().singleActiveConsumer()
+            ? Optional.of(new Election(engine, row, config.takeoverPriority(), this::wake))
+            : Optional.empty();
+    election.ifPresent(claimer::electedBy);
   }
 
   Consumer start() {
@@ -82,6 +90,7 @@ public final class Consumer implements AutoCloseable {
     renewals.start();
     workers.start();
     fetcher.start();
+    election.ifPresent(Election::start);
     return this;
   }
 
@@ -100,13 +109,45 @@ public final class Consumer implements AutoCloseable {
     return stopping;
   }
 
+  /**
+   * Whether this is the consumer that its queue is for at this moment, as far as is known here.
+   * Always true, until it is closed, on a queue that is not for a single active consumer.
+   */
+  public boolean isActive() {
+    return election.map(Election::isActive).orElse(!stopping);
+  }
+
+  /**
+   * Pauses this consumer until {@link #resume}; others go on. It claims nothing more, and gives
+   * back, uncounted, what waits for a handler; handlers that run finish, and one that is just being
+   * called may still be. Where a claim deletes, what is claimed is still handled. The active
+   * consumer of a queue stays the active one. Idempotent.
+   */
+  public void pause() {
+    paused = true;
+    if (!handling.finishesWhatWaits()) {
+      giveBackWaiting();
+    }
+  }
+
+  /** Goes on after {@link #pause}. */
+  public void resume() {
+    paused = false;
+    wake();
+  }
+
+  /** Whether it is paused. */
+  public boolean isPaused() {
+    return paused;
+  }
+
   private void wake() {
     expecting = true;
     fetcher.wake();
   }
 
   private Duration fetch() {
-    if (stopping) {
+    if (stopping || paused) {
       return UNTIL_WOKEN;
     }
     if (expecting || engine.signals().isExpected(queueId)) {
@@ -127,6 +168,9 @@ public final class Consumer implements AutoCloseable {
             room.bytes(),
             config.visibilityTimeout());
     List<Delivery> deliveries = handling.claimed(claim.deliveries());
+    if (deliveries.isEmpty() && !claim.heldFor().isZero()) {
+      return claim.heldFor();
+    }
     if (deliveries.isEmpty() && claim.exhausted()) {
       return idle.isIdle() ? UNTIL_WOKEN : idle.next();
     }
@@ -137,6 +181,12 @@ public final class Consumer implements AutoCloseable {
         .distinct()
         .forEach(lease -> lease.renewBy(renewals));
     prefetched.add(deliveries);
+    if (paused && !handling.finishesWhatWaits()) {
+      giveBackWaiting();
+    }
+    if (!claim.heldFor().isZero()) {
+      return claim.heldFor();
+    }
     return claim.exhausted() ? idle.next() : Duration.ZERO;
   }
 
@@ -145,7 +195,7 @@ public final class Consumer implements AutoCloseable {
       while (!isOver()) {
         Delivery delivery = prefetched.take();
         try {
-          if (!isOver()) {
+          if (!isOver() && !(paused && !handling.finishesWhatWaits())) {
             handle(delivery);
           } else {
             settle(delivery, new Verdict.Released(Duration.ZERO));
@@ -266,6 +316,8 @@ public final class Consumer implements AutoCloseable {
     }
     settleBuffer.close();
     renewals.close();
+    interrupted |= Thread.interrupted();
+    election.ifPresent(Election::close);
     engine.forget(this);
     return interrupted | Thread.interrupted();
   }

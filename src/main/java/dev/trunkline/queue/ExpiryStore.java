@@ -109,8 +109,17 @@ final class ExpiryStore {
         WHERE queue.expired_messages = 'DEAD_LETTER' AND queue.deleted_at IS NULL
         RETURNING message_id
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready, expired, dead)
-        SELECT queue_id, -count(*), count(*), count(*) FILTER (WHERE id IN (SELECT message_id FROM buried))
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, expired, dead)
+        SELECT
+          queue_id,
+          -coalesce((
+            SELECT sum(t.bytes)
+            FROM taken t
+            WHERE t.queue_id = item.queue_id
+              AND NOT EXISTS (SELECT 1 FROM item kept WHERE kept.seq = t.seq AND NOT kept.over)), 0),
+          -count(*),
+          count(*),
+          count(*) FILTER (WHERE id IN (SELECT message_id FROM buried))
         FROM item
         WHERE over
         GROUP BY queue_id
@@ -140,7 +149,7 @@ final class ExpiryStore {
           ORDER BY expires_at
           LIMIT :limit
           FOR UPDATE SKIP LOCKED))
-        RETURNING id, queue_id, deliveries, acquired
+        RETURNING id, queue_id, bytes, deliveries, acquired
       ), gone AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM item))
@@ -158,8 +167,9 @@ final class ExpiryStore {
         WHERE queue.expired_messages = 'DEAD_LETTER' AND queue.deleted_at IS NULL
         RETURNING message_id
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, scheduled, expired, dead)
-        SELECT queue_id, -count(*), count(*), count(*) FILTER (WHERE id IN (SELECT message_id FROM buried))
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, scheduled, expired, dead)
+        SELECT
+          queue_id, -sum(bytes), -count(*), count(*), count(*) FILTER (WHERE id IN (SELECT message_id FROM buried))
         FROM item
         GROUP BY queue_id
       )

@@ -32,8 +32,8 @@ final class PublishStore {
         FROM (SELECT id, priority, bytes, (:runs::integer[])[row_number() OVER ()] AS run FROM stored) s
         GROUP BY s.run, s.priority
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, sent, ready)
-        SELECT :queueId, count(*), count(*)
+        INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, ready)
+        SELECT :queueId, count(*), sum(bytes), count(*)
         FROM stored
         HAVING count(*) > 0
       )
@@ -71,8 +71,8 @@ final class PublishStore {
         SELECT id, due_at, :queueId, octet_length(payload), priority
         FROM incoming
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, sent, scheduled)
-        SELECT :queueId, count(*), count(*)
+        INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, scheduled)
+        SELECT :queueId, count(*), sum(octet_length(payload)), count(*)
         FROM incoming
         HAVING count(*) > 0
       )

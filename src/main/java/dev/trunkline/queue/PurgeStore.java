@@ -41,12 +41,16 @@ final class PurgeStore {
         FROM item
         WHERE NOT old
         GROUP BY seq, bytes, priority, expires_at
+        RETURNING bytes
       ), messages AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM item WHERE old))
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready)
-        SELECT :queueId, -count(*)
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready)
+        SELECT
+          :queueId,
+          (SELECT coalesce(sum(bytes), 0) FROM newer) - (SELECT coalesce(sum(bytes), 0) FROM taken),
+          -count(*)
         FROM item
         WHERE old
         HAVING count(*) > 0
@@ -65,13 +69,13 @@ final class PurgeStore {
           ORDER BY due_at, id
           LIMIT :limit
           FOR UPDATE))
-        RETURNING id
+        RETURNING id, bytes
       ), messages AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM gone))
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, scheduled)
-        SELECT :queueId, -count(*)
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, scheduled)
+        SELECT :queueId, -sum(bytes), -count(*)
         FROM gone
         HAVING count(*) > 0
       )

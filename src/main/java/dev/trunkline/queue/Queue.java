@@ -6,6 +6,7 @@ import dev.trunkline.deadletter.DeadLetters;
 import dev.trunkline.error.DatabaseException;
 import dev.trunkline.error.LeaseLostException;
 import dev.trunkline.error.PayloadTooLargeException;
+import dev.trunkline.error.QueueFullException;
 import dev.trunkline.error.QueueNotFoundException;
 import dev.trunkline.internal.db.Session;
 import dev.trunkline.message.Message;
@@ -16,6 +17,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
+import java.util.Optional;
 import org.jdbi.v3.core.Handle;
 
 /**
@@ -32,6 +34,7 @@ public final class Queue {
   private final Engine engine;
   private final QueueRow row;
   private final Sender sender;
+  private final Optional<BoundedSender> bounded;
   private final Receiver receiver;
   private final Receiver deletingReceiver;
   private final Recall recall;
@@ -40,6 +43,12 @@ public final class Queue {
     this.engine = engine;
     this.row = row;
     this.sender = new Sender(row);
+    this.bounded =
+        row.config()
+            .flowRules()
+            .bounds()
+            .map(bounds -> engine.flowWatch().gauge(row, bounds))
+            .map(gauge -> new BoundedSender(engine, row, sender, gauge));
     this.receiver = new Receiver(engine, row, new Claimer(engine, row));
     this.deletingReceiver = new Receiver(engine, row, Claimer.deleting(engine, row));
     this.recall = new Recall(engine, row);
@@ -60,6 +69,7 @@ public final class Queue {
    *
    * @return the id it was given
    * @throws PayloadTooLargeException if the payload is over the queue's limit; nothing was sent
+   * @throws QueueFullException if the queue is bounded and has no room, or none in time
    */
   public MessageId send(Message message) {
     return sendAll(List.of(message)).get(0);
@@ -72,21 +82,36 @@ public final class Queue {
    *
    * @return the ids in the order of the messages
    * @throws PayloadTooLargeException if a payload is over the queue's limit; nothing was sent
+   * @throws QueueFullException if the queue is bounded and has no room, or none in time
+   * @throws IllegalArgumentException if they would not fit into a bounded queue that is empty
    */
   public List<MessageId> sendAll(Iterable<Message> messages) {
     engine.requireOpen();
     requireNonNull(messages, "messages");
     Sender.Sent sent =
-        isOneBatch(messages)
-            ? engine.database().run(session -> sender.send(session, messages))
-            : engine.database().inTransaction(session -> sender.send(session, messages));
+        bounded
+            .map(sending -> sending.send(messages))
+            .orElseGet(
+                () ->
+                    isOneBatch(messages)
+                        ? engine.database().run(session -> sender.send(session, messages))
+                        : engine
+                            .database()
+                            .inTransaction(session -> sender.send(session, messages)));
     committed(sent);
     return sent.ids();
   }
 
   /** Stores one message in a transaction of ours. */
   Sender.Sent store(Session session, Message message) {
-    return sender.send(session, List.of(message));
+    return stored(session, List.of(message));
+  }
+
+  /** Within a transaction: never waits for room. */
+  private Sender.Sent stored(Session session, Iterable<Message> messages) {
+    return bounded.isPresent()
+        ? bounded.get().send(session, messages)
+        : sender.send(session, messages);
   }
 
   /** Tells what a transaction of ours has sent. */
@@ -97,7 +122,7 @@ public final class Queue {
 
   /** Sends as part of the caller's transaction, and tells what can be told before its commit. */
   Sender.Sent sendIn(Session session, Iterable<Message> messages) {
-    Sender.Sent sent = sender.send(session, messages);
+    Sender.Sent sent = stored(session, messages);
     if (engine.isListenedTo(row.id())) {
       engine.announcer().inCallersTransaction(session, row.id(), sent);
     }
@@ -113,6 +138,8 @@ public final class Queue {
    * @return the id it was given
    * @throws PayloadTooLargeException if the payload is over the queue's limit; nothing was sent,
    *     the transaction lives
+   * @throws QueueFullException if the queue is bounded and has no room now; nothing was sent, the
+   *     transaction lives
    */
   public MessageId send(Connection connection, Message message) {
     return sendAll(connection, List.of(message)).get(0);
@@ -234,9 +261,11 @@ public final class Queue {
    * @return highest priority first, then in the order of sending; fewer than asked for, or none, if
    *     there are no more, if others are claiming the same ones at this moment, or if the thread is
    *     interrupted while it waits
+   * @throws IllegalStateException if the queue is for a single active consumer
    */
   public List<Delivery> receive(ReceiveOptions options) {
     engine.requireOpen();
+    requireSharing();
     return receiver.receive(requireNonNull(options, "options"));
   }
 
@@ -260,10 +289,19 @@ public final class Queue {
    */
   public List<ReceivedMessage> receiveAndDelete(ReceiveOptions options) {
     engine.requireOpen();
+    requireSharing();
     requireNonNull(options, "options")
         .visibilityTimeout()
         .ifPresent(timeout -> refuse("visibilityTimeout", String.valueOf(timeout)));
     return deletingReceiver.receive(options).stream().map(ReceivedMessage::of).toList();
+  }
+
+  private void requireSharing() {
+    if (row.config().flowRules().singleActiveConsumer()) {
+      throw new IllegalStateException(
+          "queue \"%s\" is for a single active consumer: consume from it, nothing can be received"
+              .formatted(row.name()));
+    }
   }
 
   private static void refuse(String argument, String value) {

@@ -16,9 +16,15 @@ import java.time.Duration;
  *     RetryPolicy#defaults()}
  * @param maxPayloadBytes the largest payload accepted: 1 byte to 256 MiB, default 1 MiB
  * @param sendRules deduplication and expiry, default {@link SendRules#none()}
+ * @param flowRules how much may wait, and how fast, by how many and in which order it is delivered,
+ *     default {@link FlowRules#none()}
  */
 public record QueueConfig(
-    Duration visibilityTimeout, RetryPolicy retryPolicy, int maxPayloadBytes, SendRules sendRules) {
+    Duration visibilityTimeout,
+    RetryPolicy retryPolicy,
+    int maxPayloadBytes,
+    SendRules sendRules,
+    FlowRules flowRules) {
 
   /** Default of {@link #visibilityTimeout}. */
   public static final Duration DEFAULT_VISIBILITY_TIMEOUT = Duration.ofSeconds(30);
@@ -41,6 +47,7 @@ public record QueueConfig(
       throw new IllegalArgumentException(
           "maxPayloadBytes must be between 1 and 268435456: " + maxPayloadBytes);
     }
+    requireNonNull(flowRules, "flowRules");
   }
 
   /** 30 s visibility timeout, five deliveries with exponential back-off, payloads up to 1 MiB. */
@@ -49,17 +56,18 @@ public record QueueConfig(
         DEFAULT_VISIBILITY_TIMEOUT,
         RetryPolicy.defaults(),
         DEFAULT_MAX_PAYLOAD_BYTES,
-        SendRules.none());
+        SendRules.none(),
+        FlowRules.none());
   }
 
   /** This configuration with another visibility timeout. */
   public QueueConfig withVisibilityTimeout(Duration visibilityTimeout) {
-    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules);
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules, flowRules);
   }
 
   /** This configuration with another retry policy. */
   public QueueConfig withRetryPolicy(RetryPolicy retryPolicy) {
-    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules);
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules, flowRules);
   }
 
   /**
@@ -72,12 +80,12 @@ public record QueueConfig(
 
   /** This configuration with another size limit. */
   public QueueConfig withMaxPayloadBytes(int maxPayloadBytes) {
-    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules);
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules, flowRules);
   }
 
   /** This configuration with other rules for what is sent. */
   public QueueConfig withSendRules(SendRules sendRules) {
-    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules);
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules, flowRules);
   }
 
   /** This configuration with deduplicated sends: {@link Deduplication#defaults()}. */
@@ -116,5 +124,63 @@ public record QueueConfig(
    */
   public QueueConfig withTimeToLive(Duration timeToLive, ExpiredMessages expired) {
     return withSendRules(sendRules.withExpiry(new Expiry(timeToLive, expired)));
+  }
+
+  /** This configuration with other flow rules. */
+  public QueueConfig withFlowRules(FlowRules flowRules) {
+    return new QueueConfig(visibilityTimeout, retryPolicy, maxPayloadBytes, sendRules, flowRules);
+  }
+
+  /**
+   * This configuration with a bound on how many messages wait; see {@link Bounds} for the other
+   * bound, and for what happens to the one that is too many.
+   */
+  public QueueConfig withMaxMessages(long maxMessages) {
+    return withBounds(
+        flowRules
+            .bounds()
+            .map(bounds -> bounds.withMaxMessages(maxMessages))
+            .orElseGet(() -> Bounds.messages(maxMessages)));
+  }
+
+  /** This configuration with a bound on how many payload bytes wait; see {@link Bounds}. */
+  public QueueConfig withMaxBytes(long maxBytes) {
+    return withBounds(
+        flowRules
+            .bounds()
+            .map(bounds -> bounds.withMaxBytes(maxBytes))
+            .orElseGet(() -> Bounds.bytes(maxBytes)));
+  }
+
+  /** This configuration with bounds on how much waits. */
+  public QueueConfig withBounds(Bounds bounds) {
+    return withFlowRules(flowRules.withBounds(bounds));
+  }
+
+  /** This configuration with a rate over all consumers, and the default burst. */
+  public QueueConfig withRateLimit(int messages, Duration per) {
+    return withRateLimit(RateLimit.of(messages, per));
+  }
+
+  /** This configuration with a rate over all consumers. */
+  public QueueConfig withRateLimit(RateLimit rateLimit) {
+    return withFlowRules(flowRules.withRateLimit(rateLimit));
+  }
+
+  /** This configuration with a cap on what is in flight over all consumers. */
+  public QueueConfig withMaxInFlight(int maxInFlight) {
+    return withFlowRules(flowRules.withMaxInFlight(maxInFlight));
+  }
+
+  /**
+   * This configuration with messages that rise by one priority each time they have waited so long.
+   */
+  public QueueConfig withPriorityAgeing(Duration perLevel) {
+    return withFlowRules(flowRules.withPriorityAgeing(perLevel));
+  }
+
+  /** This configuration with one consumer at a time, and others that take over. */
+  public QueueConfig withSingleActiveConsumer() {
+    return withFlowRules(flowRules.withSingleActiveConsumer(true));
   }
 }

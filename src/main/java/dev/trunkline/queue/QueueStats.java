@@ -18,6 +18,8 @@ import java.util.Optional;
  * @param expired messages whose time was over before they were handled, dropped or dead
  * @param oldestReady how long ago the message at the head of the line was sent; empty if none is
  *     ready
+ * @param waitingBytes payload bytes of what is ready or scheduled; some more while a batch that was
+ *     sent together is claimed in parts
  * @param paused whether delivery is paused
  */
 public record QueueStats(
@@ -28,6 +30,7 @@ public record QueueStats(
     long sent,
     long acked,
     long expired,
+    long waitingBytes,
     Optional<Duration> oldestReady,
     boolean paused) {
 
@@ -43,6 +46,7 @@ public record QueueStats(
         row.getLong("sent"),
         row.getLong("acked"),
         row.getLong("expired"),
+        row.getLong("waiting_bytes"),
         oldest,
         row.getBoolean("paused"));
   }

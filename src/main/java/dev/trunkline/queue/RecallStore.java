@@ -20,13 +20,13 @@ final class RecallStore {
       WITH gone AS (
         DELETE FROM trunkline.scheduled
         WHERE id = :id AND queue_id = :queueId
-        RETURNING id
+        RETURNING id, bytes
       ), forgotten AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM gone))
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, scheduled)
-        SELECT :queueId, -1
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, scheduled)
+        SELECT :queueId, -bytes, -1
         FROM gone
       )
       SELECT 0::bigint AS seq, 0 AS priority, -1::bigint AS due_in_ms
@@ -120,13 +120,17 @@ final class RecallStore {
           WHERE message.id = item.id
           OFFSET 0) m
         WHERE item.wanted AND NOT :cancel
-        RETURNING due_at
+        RETURNING due_at, bytes
       ), forgotten AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM item WHERE wanted AND :cancel))
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready, scheduled)
-        SELECT :queueId, -1, (SELECT count(*) FROM later)
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, scheduled)
+        SELECT
+          :queueId,
+          coalesce((SELECT sum(bytes) FROM later), 0) - CASE WHEN EXISTS (SELECT 1 FROM rest) THEN 0 ELSE bytes END,
+          -1,
+          (SELECT count(*) FROM later)
         FROM item
         WHERE wanted
       )

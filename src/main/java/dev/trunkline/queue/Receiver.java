@@ -71,6 +71,10 @@ final class Receiver {
       for (int look = 0; ; look++) {
         Duration left = Duration.ofNanos(end - System.nanoTime());
         Duration pause = look < QUICK_LOOKS ? BETWEEN_QUICK_LOOKS : shorter(idle.next(), left);
+        Duration held = claimer.heldFor();
+        if (!held.isZero() && look >= QUICK_LOOKS) {
+          pause = shorter(held, left);
+        }
         boolean over = look >= QUICK_LOOKS && (left.isNegative() || left.isZero());
         if (over || engine.isClosed()) {
           return List.of();
@@ -135,7 +139,8 @@ final class Receiver {
       }
       boolean enough = all.size() >= options.maxMessages() || bytes >= options.maxBytes();
       // A claim may bring nothing though there is more: what had expired.
-      if (enough || claim.exhausted()) {
+      boolean held = !claim.heldFor().isZero();
+      if (enough || held || claim.exhausted()) {
         return all;
       }
     }

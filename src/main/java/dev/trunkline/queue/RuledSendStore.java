@@ -102,8 +102,8 @@ final class RuledSendStore {
         FROM incoming
         WHERE first_id = id AND due_at IS NOT NULL
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, sent, ready, scheduled)
-        SELECT :queueId, count(*), count(*) FILTER (WHERE due_at IS NULL), count(due_at)
+        INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, ready, scheduled)
+        SELECT :queueId, count(*), sum(octet_length(payload)), count(*) FILTER (WHERE due_at IS NULL), count(due_at)
         FROM incoming
         WHERE first_id = id
         HAVING count(*) > 0

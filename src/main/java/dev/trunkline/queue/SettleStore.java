@@ -142,10 +142,11 @@ final class SettleStore {
         WHERE delay_ms <= 0
         RETURNING seq, priority
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, in_flight, scheduled, ready)
+        INSERT INTO trunkline.tally (queue_id, in_flight, waiting_bytes, scheduled, ready)
         SELECT
           :queueId,
           -cardinality(:ids::bigint[]),
+          (SELECT coalesce(sum(bytes), 0) FROM item),
           (SELECT count(*) FROM item WHERE delay_ms > 0),
           (SELECT count(*) FROM item WHERE delay_ms <= 0)
       )

@@ -48,6 +48,12 @@
  * {@link ExpirySweep} removes what expires in line. {@link Recall} takes a message that has not
  * been delivered out of its line again: {@link Queue#cancel}, {@link Queue#reschedule}.
  *
+ * <p>Held up. A queue may have {@link FlowRules}. {@link BoundedSender} looks at the depth, which
+ * the tally knows, before it stores; {@link FlowWatch} tells of pressure. {@link FlowGate} lets a
+ * claim through only under the queue's advisory lock and as far as rate, cap and {@link Election}
+ * allow: {@link FlowStore} asks, the claim takes, {@link FlowStore} says how much. {@link Ageing}
+ * only changes the order in which a claim looks through the lanes.
+ *
  * <p>What nobody settles. {@link LeaseReaper} takes back leases that have expired, and at once all
  * leases of a process that has fallen silent; {@link Scheduler} makes ready what is due. Both run
  * in every process and coordinate by row locks alone.

@@ -1,5 +1,6 @@
 package dev.trunkline.topic;
 
+import dev.trunkline.error.PartitionLostException;
 import dev.trunkline.error.TrunklineException;
 import dev.trunkline.internal.loop.Loop;
 import dev.trunkline.internal.loop.Workers;
@@ -92,6 +93,29 @@ public final class Subscription implements AutoCloseable {
   /** The partitions that this member has now. */
   public Set<Integer> assignment() {
     return new TreeSet<>(flows.partitions());
+  }
+
+  /**
+   * Pauses a partition: no further record of it is begun until it is resumed, or goes to another
+   * member; what is in hand is finished. It stays this member's, and the others go on. Idempotent.
+   *
+   * @throws PartitionLostException if the partition is not this member's
+   */
+  public void pause(int partition) {
+    PartitionFlow flow = flows.get(partition);
+    if (flow == null) {
+      throw new PartitionLostException(group.topic(), group.name(), partition);
+    }
+    flow.held().pause(true);
+  }
+
+  /** Goes on with a partition after {@link #pause}; does nothing for one of another member. */
+  public void resume(int partition) {
+    PartitionFlow flow = flows.get(partition);
+    if (flow != null) {
+      flow.held().pause(false);
+      dispatcher.wake();
+    }
   }
 
   /** Whether {@link #close} has been called. */

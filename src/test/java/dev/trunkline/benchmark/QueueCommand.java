@@ -62,6 +62,11 @@ final class QueueCommand implements Callable<Integer> {
     @Option(names = "--delay", description = "Delayed messages, while a million others wait.")
     private boolean delay;
 
+    @Option(
+        names = "--overload",
+        description = "Producers ten times as fast as the consumer, on a bounded queue (a minute).")
+    private boolean overload;
+
     @Option(names = "--batch", description = "100k messages in one send, against COPY.")
     private boolean batch;
   }
@@ -96,6 +101,9 @@ final class QueueCommand implements Callable<Integer> {
     }
     if (mode.delay) {
       return new DelayRun(server, time).run();
+    }
+    if (mode.overload) {
+      return new OverloadRun(server, seconds == null ? Duration.ofMinutes(1) : time).run();
     }
     if (mode.batch) {
       return new BatchRun(server).run();

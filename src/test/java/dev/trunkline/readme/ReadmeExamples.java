@@ -6,11 +6,13 @@ import dev.trunkline.MigrationMode;
 import dev.trunkline.Trunkline;
 import dev.trunkline.TrunklineConfig;
 import dev.trunkline.deadletter.DeadLetter;
+import dev.trunkline.error.QueueFullException;
 import dev.trunkline.inbox.Inbox;
 import dev.trunkline.message.Codec;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
 import dev.trunkline.message.Outcome;
+import dev.trunkline.queue.Bounds;
 import dev.trunkline.queue.Cancellation;
 import dev.trunkline.queue.Consumer;
 import dev.trunkline.queue.ConsumerConfig;
@@ -18,6 +20,7 @@ import dev.trunkline.queue.Delivery;
 import dev.trunkline.queue.ExpiredMessages;
 import dev.trunkline.queue.MessageState;
 import dev.trunkline.queue.NotifyMode;
+import dev.trunkline.queue.Overflow;
 import dev.trunkline.queue.PeekedMessage;
 import dev.trunkline.queue.Producer;
 import dev.trunkline.queue.Queue;
@@ -97,6 +100,36 @@ final class ReadmeExamples {
       mailed.await(); // a real service waits for its own end here
     }
     // end::start[]
+  }
+
+  Consumer control(Trunkline trunkline) throws IOException {
+    // tag::flow[]
+    QueueConfig bounded =
+        QueueConfig.defaults()
+            .withBounds(
+                Bounds.messages(100_000) // that wait: ready or scheduled
+                    .withMaxBytes(512L * 1024 * 1024)
+                    .withOverflow(Overflow.BLOCK) // or REJECT, or DROP_OLDEST: to the dead letters
+                    .withMaxWait(Duration.ofSeconds(10)))
+            .withRateLimit(50, Duration.ofSeconds(1)) // deliveries, over all consumers
+            .withMaxInFlight(200) // claimed and not settled, over all consumers
+            .withPriorityAgeing(Duration.ofMinutes(5)); // one priority higher for each 5 min
+
+    Queue calls = trunkline.queue("calls", bounded);
+    try {
+      calls.send(Message.text("ring")); // waits for room, up to 10 s
+    } catch (QueueFullException full) {
+      mailer.confirm("operator", full.queue());
+    }
+
+    Queue imports = trunkline.queue("imports", QueueConfig.defaults().withSingleActiveConsumer());
+    Consumer standby =
+        imports.consume( // one of all these consumers works; another takes over when it is gone
+            ConsumerConfig.defaults().withTakeoverPriority(1), delivery -> Outcome.ack());
+    standby.pause(); // this consumer only; calls.pause() stops the queue
+    standby.resume();
+    // end::flow[]
+    return standby;
   }
 
   void open(String url, String user, String password) {

@@ -113,6 +113,19 @@ class ReadmeExamplesTest {
   }
 
   @Test
+  void flow_is_controlled_as_shown() throws Exception {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      Consumer standby = examples.control(trunkline);
+
+      Awaits.until(standby::isActive);
+      assertThat(standby.isPaused()).isFalse();
+      assertThat(trunkline.queue("calls").receive(1)).hasSize(1);
+      standby.close();
+      trunkline.queue("calls").purge();
+    }
+  }
+
+  @Test
   void a_message_carries_what_it_was_given() {
     try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
       Queue emails = emails(trunkline);

@@ -116,24 +116,24 @@ final class Invariants {
           // its tally along.
           """
           WITH counted AS (
-            SELECT queue_id, cardinality(ids) AS ready, 0 AS scheduled, 0 AS in_flight, 0 AS dead
+            SELECT queue_id, cardinality(ids) AS ready, 0 AS scheduled, 0 AS in_flight, 0 AS dead, bytes
             FROM trunkline.ready
             UNION ALL
-            SELECT queue_id, 0, 1, 0, 0 FROM trunkline.scheduled
+            SELECT queue_id, 0, 1, 0, 0, bytes FROM trunkline.scheduled
             UNION ALL
-            SELECT queue_id, 0, 0, cardinality(ids), 0 FROM trunkline.lease
+            SELECT queue_id, 0, 0, cardinality(ids), 0, 0 FROM trunkline.lease
             UNION ALL
-            SELECT q.id, 0, 0, 0, 1
+            SELECT q.id, 0, 0, 0, 1, 0
             FROM trunkline.dead_letter d
             JOIN trunkline.queue q ON q.name = d.queue AND q.deleted_at IS NULL
           ), count AS (
             SELECT queue_id, sum(ready) AS ready, sum(scheduled) AS scheduled,
-              sum(in_flight) AS in_flight, sum(dead) AS dead
+              sum(in_flight) AS in_flight, sum(dead) AS dead, sum(bytes) AS bytes
             FROM counted
             GROUP BY queue_id
           ), tally AS (
             SELECT queue_id, sum(ready) AS ready, sum(scheduled) AS scheduled,
-              sum(in_flight) AS in_flight, sum(dead) AS dead
+              sum(in_flight) AS in_flight, sum(dead) AS dead, sum(waiting_bytes) AS bytes
             FROM trunkline.tally
             GROUP BY queue_id
           ), compared AS (
@@ -145,6 +145,7 @@ final class Invariants {
               ('ready', t.ready, c.ready),
               ('scheduled', t.scheduled, c.scheduled),
               ('in flight', t.in_flight, c.in_flight),
+              ('waiting bytes', t.bytes, c.bytes),
               ('dead', t.dead, c.dead)) AS s (state, tallied, counted)
             WHERE q.deleted_at IS NULL
           )

@@ -99,6 +99,7 @@ class InvariantsTest {
         Arguments.of("lease 9 is held by consumer 3, which is gone", MESSAGE + ";" + LEASE),
         Arguments.of("message 1 is alive and in dead letter", MESSAGE + ";" + READY + ";" + DEAD),
         Arguments.of("queue emails: ready tallied as 0, not 1", MESSAGE + ";" + READY),
+        Arguments.of("queue emails: waiting bytes tallied as 0, not 1", MESSAGE + ";" + READY),
         Arguments.of("queue emails: scheduled tallied as 0, not 1", MESSAGE + ";" + SCHEDULED),
         Arguments.of("queue emails: in flight tallied as 0, not 1", MESSAGE + ";" + LEASE),
         Arguments.of("queue emails: dead tallied as 0, not 1", DEAD),
