@@ -45,10 +45,10 @@ BEGIN
     take := CASE WHEN missing_bytes > 0 THEN cardinality(run.ids) ELSE least(cardinality(run.ids), missing) END;
     DELETE FROM trunkline.ready r WHERE r.ctid = run.tid;
     IF take < cardinality(run.ids) THEN
-      INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
+      INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired, expires_at)
       VALUES (
         run.seq, run.queue_id, run.bytes, run.priority,
-        run.ids[take + 1 :], run.deliveries[take + 1 :], run.acquired[take + 1 :]);
+        run.ids[take + 1 :], run.deliveries[take + 1 :], run.acquired[take + 1 :], run.expires_at);
     ELSE
       missing_bytes := missing_bytes - run.bytes;
     END IF;
@@ -61,12 +61,13 @@ BEGIN
     ), buried AS (
       INSERT INTO trunkline.dead_letter (
         message_id, queue, reason, deliveries, acquired, enqueued_at, priority, key, type, content_type, headers, deaths,
-        payload)
+        payload, time_to_live)
       SELECT
         g.id, q.name, 'OVERFLOW',
         coalesce(run.deliveries[array_position(run.ids, g.id)], 0),
         coalesce(run.acquired[array_position(run.ids, g.id)], 0),
-        g.enqueued_at, g.priority, g.key, g.type, g.content_type, g.headers, g.deaths, g.payload
+        g.enqueued_at, g.priority, g.key, g.type, g.content_type, g.headers, g.deaths, g.payload,
+        g.time_to_live
       FROM gone g
       JOIN trunkline.queue q ON q.id = make_room.queue_id
       RETURNING 1
