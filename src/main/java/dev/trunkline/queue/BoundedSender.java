@@ -51,7 +51,11 @@ final class BoundedSender {
         return sent.get();
       }
     }
-    return sendInLine(outgoing);
+    // What was sent before takes no room, so it waits for none.
+    return engine
+        .database()
+        .run(session -> sender.known(session, outgoing.messages()))
+        .orElseGet(() -> sendInLine(outgoing));
   }
 
   /**
@@ -125,12 +129,18 @@ final class BoundedSender {
     Depth after = depth.plus(outgoing.depth());
     engine.flowWatch().mayChange(gauge, after);
     Depth excess = bounds.excess(after);
-    if (!excess.isNothing()
-        && !(bounds.overflow() == Overflow.DROP_OLDEST
-            && DepthStore.makeRoom(session, queue.id(), excess))) {
-      throw full(depth);
+    if (excess.isNothing()) {
+      return sender.send(session, outgoing.messages());
     }
-    return sender.send(session, outgoing.messages());
+    Optional<Sender.Sent> known = sender.known(session, outgoing.messages());
+    if (known.isPresent()) {
+      return known.get();
+    }
+    if (bounds.overflow() == Overflow.DROP_OLDEST
+        && DepthStore.makeRoom(session, queue.id(), excess)) {
+      return sender.send(session, outgoing.messages());
+    }
+    throw full(depth);
   }
 
   private Depth depth(Session session) {

@@ -115,6 +115,22 @@ final class RuledSendStore {
       FROM incoming
       """;
 
+  /** The first ids of those deduplication ids that are known and not over. Index: dedup_pkey. */
+  private static final String KNOWN =
+      """
+      SELECT m.position, dedup.message_id
+      FROM unnest(:scopes::text[], :dedupIds::text[]) WITH ORDINALITY AS m(scope, dedup_id, position)
+      CROSS JOIN LATERAL (
+        SELECT dedup.message_id
+        FROM trunkline.dedup
+        WHERE dedup.queue_id = :queueId
+          AND dedup.scope = m.scope
+          AND dedup.dedup_id = m.dedup_id
+          AND dedup.expires_at > clock_timestamp()
+        OFFSET 0) dedup
+      ORDER BY m.position
+      """;
+
   /** A row of the answer: the id that was drawn for the message, and what became of it. */
   private record Answer(long drawn, PublishStore.Stored stored) {}
 
@@ -160,6 +176,16 @@ final class RuledSendStore {
         .sorted(Comparator.comparingLong(Answer::drawn))
         .map(Answer::stored)
         .toList();
+  }
+
+  /** The first ids of those that were sent before, in the order of what they are known by. */
+  static List<Long> known(Session session, int queueId, List<@Nullable Fingerprint> fingerprints) {
+    return session
+        .statement(KNOWN)
+        .bind("queueId", queueId)
+        .bindArray("scopes", scopes(fingerprints))
+        .bindArray("dedupIds", ids(fingerprints))
+        .list(row -> row.getLong("message_id"));
   }
 
   private static @Nullable String[] scopes(List<@Nullable Fingerprint> fingerprints) {

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sends messages of any number by statements of bounded size. Thread-safe; the transaction around
@@ -46,6 +47,31 @@ final class Sender {
       collector.add(message, position++);
     }
     return collector.finish(position);
+  }
+
+  /**
+   * What a send of these would answer if all of them were sent before; empty if any was not. Stores
+   * nothing, so it needs no room.
+   */
+  Optional<Sent> known(Session session, List<Message> messages) {
+    Optional<Deduplication> deduplication = queue.config().sendRules().deduplication();
+    if (deduplication.isEmpty()) {
+      return Optional.empty();
+    }
+    List<@Nullable Fingerprint> fingerprints = new ArrayList<>(messages.size());
+    for (Message message : messages) {
+      admission.check(message);
+      Optional<Fingerprint> fingerprint = Fingerprint.of(message, deduplication.get());
+      if (fingerprint.isEmpty()) {
+        return Optional.empty();
+      }
+      fingerprints.add(fingerprint.get());
+    }
+    List<Long> ids = RuledSendStore.known(session, queue.id(), fingerprints);
+    return ids.size() == messages.size()
+        ? Optional.of(
+            new Sent(ids.stream().map(MessageId::new).toList(), List.of(), Optional.empty()))
+        : Optional.empty();
   }
 
   private final class Collector {

@@ -7,6 +7,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.trunkline.error.QueueFullException;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
+import java.sql.Connection;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -69,12 +71,55 @@ class RulesTogetherTest extends QueueFixture {
   }
 
   @Test
-  void a_message_that_is_known_succeeds_again_once_there_is_room_and_takes_none() {
+  void a_message_that_is_known_succeeds_on_a_full_queue_and_takes_no_room() throws SQLException {
     MessageId first = queue.send(of(10).withDeduplicationId("a"));
-    assertThat(queue.send(of(10).withDeduplicationId("a"))).isEqualTo(first);
+    MessageId second = queue.send(of(10).withDeduplicationId("b"));
+    queue.send(of(10));
 
-    assertThat(queue.stats().ready()).isEqualTo(1);
-    assertThat(queue.stats().waitingBytes()).isEqualTo(10);
+    assertThat(queue.send(of(10).withDeduplicationId("a"))).isEqualTo(first);
+    assertThat(
+            queue.sendAll(List.of(of(1).withDeduplicationId("b"), of(1).withDeduplicationId("a"))))
+        .containsExactly(second, first);
+    try (Connection caller = database.connect()) {
+      caller.setAutoCommit(false);
+      assertThat(queue.send(caller, of(10).withDeduplicationId("b"))).isEqualTo(second);
+      caller.commit();
+    }
+    assertThatThrownBy(
+            () ->
+                queue.sendAll(
+                    List.of(of(1).withDeduplicationId("a"), of(1).withDeduplicationId("c"))))
+        .isInstanceOf(QueueFullException.class);
+    assertThatThrownBy(() -> queue.send(of(1))).isInstanceOf(QueueFullException.class);
+
+    assertThat(queue.stats().ready()).isEqualTo(3);
+    assertThat(queue.stats().waitingBytes()).isEqualTo(30);
+  }
+
+  @Test
+  void what_is_known_and_over_is_not_known_on_a_full_queue() {
+    queue.send(of(1).withDeduplicationId("a"));
+    queue.sendAll(List.of(of(1), of(1)));
+    database.execute("UPDATE trunkline.dedup SET expires_at = clock_timestamp()");
+
+    assertThatThrownBy(() -> queue.send(of(1).withDeduplicationId("a")))
+        .isInstanceOf(QueueFullException.class);
+  }
+
+  @Test
+  void nothing_makes_room_for_a_message_that_is_known() {
+    queue =
+        altered(
+            CONFIG
+                .withDeduplication()
+                .withBounds(Bounds.messages(2).withOverflow(Overflow.DROP_OLDEST)));
+    MessageId first = queue.send(of(1).withDeduplicationId("a"));
+    queue.send(of(1));
+
+    assertThat(queue.send(of(1).withDeduplicationId("a"))).isEqualTo(first);
+
+    assertThat(queue.stats().dead()).isZero();
+    assertThat(queue.stats().ready()).isEqualTo(2);
   }
 
   @Test
