@@ -61,7 +61,8 @@ final class QueueStore {
       SELECT id FROM declared
       """;
 
-  private static final String FIND =
+  /** What a {@link QueueRow} is read from. */
+  private static final String SELECT =
       """
       SELECT
         id,
@@ -91,45 +92,23 @@ final class QueueStore {
         single_active,
         paused
       FROM trunkline.queue
-      WHERE name = :name AND deleted_at IS NULL
       """;
+
+  private static final String FIND =
+      SELECT
+          + """
+          WHERE name = :name AND deleted_at IS NULL
+          """;
 
   /**
    * By id, for the maintenance: it handles queues that this process never declared, and deleted
    * ones.
    */
   private static final String FIND_BY_ID =
-      """
       SELECT
-        id,
-        name,
-        (extract(epoch FROM visibility_timeout) * 1000)::bigint AS visibility_timeout_ms,
-        max_deliveries,
-        (extract(epoch FROM retry_initial_delay) * 1000)::bigint AS retry_initial_delay_ms,
-        (extract(epoch FROM retry_max_delay) * 1000)::bigint AS retry_max_delay_ms,
-        retry_multiplier,
-        retry_jitter,
-        max_payload_bytes,
-        (extract(epoch FROM dedup_window) * 1000)::bigint AS dedup_window_ms,
-        dedup_scope,
-        dedup_by_content,
-        (extract(epoch FROM time_to_live) * 1000)::bigint AS time_to_live_ms,
-        expired_messages,
-        max_messages,
-        max_bytes,
-        overflow,
-        (extract(epoch FROM max_wait) * 1000)::bigint AS max_wait_ms,
-        pressure_at,
-        rate_messages,
-        (extract(epoch FROM rate_period) * 1000)::bigint AS rate_period_ms,
-        rate_burst,
-        max_in_flight,
-        (extract(epoch FROM priority_ageing) * 1000)::bigint AS priority_ageing_ms,
-        single_active,
-        paused
-      FROM trunkline.queue
-      WHERE id = :id
-      """;
+          + """
+          WHERE id = :id
+          """;
 
   private static final String NAMES =
       """
