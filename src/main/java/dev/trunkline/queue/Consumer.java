@@ -3,14 +3,13 @@ package dev.trunkline.queue;
 import dev.trunkline.internal.loop.IdleBackoff;
 import dev.trunkline.internal.loop.Loop;
 import dev.trunkline.internal.loop.Workers;
+import dev.trunkline.internal.work.Closing;
 import dev.trunkline.internal.work.Prefetched;
 import dev.trunkline.internal.work.Renewals;
 import dev.trunkline.internal.work.SettleBuffer;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,9 +30,6 @@ public final class Consumer implements AutoCloseable {
    */
   private static final Duration UNTIL_WOKEN = Duration.ofHours(1);
 
-  /** As long as nanoseconds can be reckoned with. */
-  private static final Duration FOR_EVER = Duration.ofDays(36_500);
-
   private static final Duration SETTLE_ON_CLOSE = Duration.ofSeconds(10);
 
   private final String queue;
@@ -49,8 +45,7 @@ public final class Consumer implements AutoCloseable {
   private final Workers workers;
   private final Loop fetcher;
   private final IdleBackoff idle = new IdleBackoff(FIRST_WAIT, LAST_WAIT);
-  private final AtomicBoolean closed = new AtomicBoolean();
-  private final CountDownLatch stopped = new CountDownLatch(1);
+  private final Closing closing;
   private final Signals.Subscription subscription;
   private final Optional<Election> election;
   private volatile boolean stopping;
@@ -76,6 +71,7 @@ public final class Consumer implements AutoCloseable {
     this.settleBuffer = new SettleBuffer<>(queue, some -> engine.settler().settle(some).size());
     this.renewals = new Renewals(queue, engine.settler()::renew, config.maxLeaseTime());
     this.workers = new Workers(queue, config.concurrency(), config.virtualThreads(), this::work);
+    this.closing = new Closing(queue, workers, new Stopping());
     this.fetcher = new Loop(queue + "-fetcher", this::fetch);
     this.subscription = engine.signals().subscribe(row.id(), this::wake);
     this.election =
@@ -259,80 +255,7 @@ public final class Consumer implements AutoCloseable {
    * @param timeout how long running handlers may take: zero or more
    */
   public void close(Duration timeout) {
-    if (timeout.isNegative()) {
-      throw new IllegalArgumentException("timeout must not be negative: " + timeout);
-    }
-    if (workers.includeThisThread()) {
-      closeFromHandler(timeout);
-      return;
-    }
-    boolean interrupted = Thread.interrupted();
-    if (closed.compareAndSet(false, true)) {
-      stopping = true;
-      try {
-        interrupted |= stop(interrupted ? Duration.ZERO : timeout);
-      } finally {
-        stopped.countDown();
-      }
-    } else {
-      interrupted |= !awaitStopped();
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  /** A handler that waited for itself would wait for ever. */
-  private void closeFromHandler(Duration timeout) {
-    stopping = true;
-    Thread closer = new Thread(() -> close(timeout), "trunkline-" + queue + "-closer");
-    closer.setDaemon(true);
-    closer.start();
-  }
-
-  /** Answers whether the calling thread was interrupted meanwhile; its flag is clear then. */
-  private boolean stop(Duration timeout) {
-    subscription.close();
-    fetcher.close();
-    boolean interrupted = Thread.interrupted();
-    if (!handling.finishesWhatWaits()) {
-      giveBackWaiting();
-    }
-    interrupted |= awaitHandlers(interrupted ? Duration.ZERO : timeout);
-    timeIsUp = true;
-    giveBackWaiting();
-    for (Delivery delivery : prefetched.unfinished()) {
-      LOG.info("{}: {} still runs after the timeout", queue, delivery);
-      settle(delivery, new Verdict.Released(Duration.ZERO));
-    }
-    workers.interrupt();
-    handling.abandon();
-    try {
-      if (!settleBuffer.awaitEmpty(SETTLE_ON_CLOSE)) {
-        LOG.warn("{}: what was handled last could not be settled, it is redelivered", queue);
-      }
-    } catch (InterruptedException e) {
-      interrupted = true;
-    }
-    settleBuffer.close();
-    renewals.close();
-    interrupted |= Thread.interrupted();
-    election.ifPresent(Election::close);
-    engine.forget(this);
-    return interrupted | Thread.interrupted();
-  }
-
-  private static Duration shorter(Duration a, Duration b) {
-    return a.compareTo(b) < 0 ? a : b;
-  }
-
-  private boolean awaitStopped() {
-    try {
-      stopped.await();
-      return true;
-    } catch (InterruptedException e) {
-      return false;
-    }
+    closing.close(timeout);
   }
 
   private void giveBackWaiting() {
@@ -345,16 +268,44 @@ public final class Consumer implements AutoCloseable {
     }
   }
 
-  /** Idle workers wait for a delivery that does not come: only those that run are waited for. */
-  private boolean awaitHandlers(Duration timeout) {
-    long end = System.nanoTime() + shorter(timeout, FOR_EVER).toNanos();
-    try {
-      while (!prefetched.isEmpty() && System.nanoTime() - end < 0) {
-        workers.await(Duration.ofMillis(5));
+  /** What closing takes. */
+  private final class Stopping implements Closing.Stoppable {
+    @Override
+    public void beginStop() {
+      stopping = true;
+    }
+
+    @Override
+    public boolean stop(Duration timeout) {
+      subscription.close();
+      fetcher.close();
+      boolean interrupted = Thread.interrupted();
+      if (!handling.finishesWhatWaits()) {
+        giveBackWaiting();
       }
-      return false;
-    } catch (InterruptedException e) {
-      return true;
+      interrupted |=
+          closing.awaitHandlers(() -> !prefetched.isEmpty(), interrupted ? Duration.ZERO : timeout);
+      timeIsUp = true;
+      giveBackWaiting();
+      for (Delivery delivery : prefetched.unfinished()) {
+        LOG.info("{}: {} still runs after the timeout", queue, delivery);
+        settle(delivery, new Verdict.Released(Duration.ZERO));
+      }
+      workers.interrupt();
+      handling.abandon();
+      try {
+        if (!settleBuffer.awaitEmpty(SETTLE_ON_CLOSE)) {
+          LOG.warn("{}: what was handled last could not be settled, it is redelivered", queue);
+        }
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+      settleBuffer.close();
+      renewals.close();
+      interrupted |= Thread.interrupted();
+      election.ifPresent(Election::close);
+      engine.forget(Consumer.this);
+      return interrupted | Thread.interrupted();
     }
   }
 }
