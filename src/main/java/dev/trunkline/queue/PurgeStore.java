@@ -65,7 +65,7 @@ final class PurgeStore {
         WHERE ctid = ANY (ARRAY(
           SELECT ctid
           FROM trunkline.scheduled
-          WHERE queue_id = :queueId AND id <= :upTo
+          WHERE queue_id = :queueId AND queue_id > 0 AND id <= :upTo
           ORDER BY due_at, id
           LIMIT :limit
           FOR UPDATE))
