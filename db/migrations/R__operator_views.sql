@@ -55,6 +55,8 @@ SELECT
   coalesce(t.dead, 0) AS dead,
   coalesce(t.sent, 0) AS sent,
   coalesce(t.acked, 0) AS acked,
+  coalesce(t.expired, 0) AS expired,
+  coalesce(t.waiting_bytes, 0) AS waiting_bytes,
   now() - coalesce((
     SELECT min(m.enqueued_at)
     FROM generate_series(0, 9) AS lane(priority)
@@ -86,6 +88,11 @@ SELECT
   q.paused,
   q.visibility_timeout,
   q.max_deliveries,
+  q.dedup_window,
+  q.time_to_live,
+  q.max_messages,
+  q.max_bytes,
+  q.overflow,
   q.created_at,
   q.ordering
 FROM trunkline.queue q
@@ -97,7 +104,9 @@ LEFT JOIN (
     sum(scheduled) AS scheduled,
     sum(dead) AS dead,
     sum(sent) AS sent,
-    sum(acked) AS acked
+    sum(acked) AS acked,
+    sum(expired) AS expired,
+    sum(waiting_bytes) AS waiting_bytes
   FROM trunkline.tally
   GROUP BY queue_id
 ) t ON t.queue_id = q.id
@@ -123,7 +132,8 @@ SELECT
   trunkline.readable(m.payload) AS payload,
   m.headers,
   m.enqueued_at,
-  m.content_type
+  m.content_type,
+  m.expires_at
 FROM (
   SELECT u.id, 'ready' AS state, coalesce(u.deliveries, 0) AS deliveries, coalesce(u.acquired, 0) AS acquired,
     NULL::timestamptz AS until, NULL::bigint AS consumer_id
@@ -179,6 +189,37 @@ SELECT
   c.heartbeat_timeout,
   (SELECT coalesce(sum(cardinality(l.ids)), 0) FROM trunkline.lease l WHERE l.consumer_id = c.id) AS in_flight
 FROM trunkline.consumer c;
+
+-- Who consumes from queues that are for one consumer at a time. The place is free where consumer_id is null.
+DROP VIEW IF EXISTS trunkline.active_consumers;
+CREATE VIEW trunkline.active_consumers AS
+SELECT
+  q.name AS queue,
+  active.epoch,
+  active.activated_at,
+  active.consumer_id,
+  active.host,
+  active.pid,
+  (
+    SELECT count(*)
+    FROM trunkline.candidate c
+    JOIN trunkline.consumer p ON p.id = c.consumer_id
+    WHERE c.queue_id = q.id) AS candidates
+FROM trunkline.queue q
+LEFT JOIN LATERAL (
+  SELECT newest.epoch, newest.activated_at, p.id AS consumer_id, p.host, p.pid
+  FROM (
+    SELECT a.epoch, a.activated_at, a.candidate_id
+    FROM trunkline.activation a
+    WHERE a.queue_id = q.id
+    ORDER BY a.epoch DESC
+    LIMIT 1) newest
+  LEFT JOIN trunkline.candidate c ON c.id = newest.candidate_id
+  LEFT JOIN trunkline.consumer p ON p.id = c.consumer_id) active ON true
+WHERE q.single_active AND q.deleted_at IS NULL;
+
+COMMENT ON VIEW trunkline.active_consumers IS
+  'One row per queue for a single active consumer: which process has it, since when, and how many would take over.';
 
 -- The partitions of every topic. A few steps into indexes for each.
 DROP VIEW IF EXISTS trunkline.topics;

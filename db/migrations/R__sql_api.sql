@@ -1,8 +1,125 @@
 -- The SQL that people, triggers and other languages call. Thin: each function is what the Java side does in one
 -- statement. Functions are made anew whenever this file changes.
 
+-- Makes room in a bounded queue: what is ready and has waited for longest becomes dead letters, until so many messages
+-- and bytes are out. Answers whether it could; if not, nothing has changed: what is scheduled, or held by others at this
+-- moment, makes no room. Locks no more than it takes, run by run, and skips what others have locked. A run gives its
+-- bytes back when the last of it is out.
+CREATE OR REPLACE FUNCTION trunkline.make_room(queue_id integer, messages bigint, bytes bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+  missing bigint := make_room.messages;
+  missing_bytes bigint := make_room.bytes;
+  lane smallint;
+  run record;
+  got boolean;
+  take integer;
+BEGIN
+  WHILE missing > 0 OR missing_bytes > 0 LOOP
+    got := false;
+    FOR lane IN
+      SELECT head.priority
+      FROM generate_series(0, 9) AS l(priority)
+      CROSS JOIN LATERAL (
+        SELECT r.priority, r.seq
+        FROM trunkline.ready r
+        WHERE r.queue_id = make_room.queue_id AND r.priority = l.priority
+        ORDER BY r.seq
+        LIMIT 1) head
+      ORDER BY head.seq
+    LOOP
+      SELECT r.ctid AS tid, r.* INTO run
+      FROM trunkline.ready r
+      WHERE r.queue_id = make_room.queue_id AND r.priority = lane
+      ORDER BY r.seq
+      LIMIT 1
+      FOR UPDATE SKIP LOCKED;
+      got := FOUND;
+      EXIT WHEN got;
+    END LOOP;
+    IF NOT got THEN
+      RAISE EXCEPTION 'no room' USING ERRCODE = 'TKL01';
+    END IF;
+
+    take := CASE WHEN missing_bytes > 0 THEN cardinality(run.ids) ELSE least(cardinality(run.ids), missing) END;
+    DELETE FROM trunkline.ready r WHERE r.ctid = run.tid;
+    IF take < cardinality(run.ids) THEN
+      INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired, expires_at)
+      VALUES (
+        run.seq, run.queue_id, run.bytes, run.priority,
+        run.ids[take + 1 :], run.deliveries[take + 1 :], run.acquired[take + 1 :], run.expires_at);
+    ELSE
+      missing_bytes := missing_bytes - run.bytes;
+    END IF;
+    missing := missing - take;
+
+    WITH gone AS (
+      DELETE FROM trunkline.message m
+      WHERE m.id = ANY (run.ids[: take])
+      RETURNING m.*
+    ), buried AS (
+      INSERT INTO trunkline.dead_letter (
+        message_id, queue, reason, deliveries, acquired, enqueued_at, priority, key, type, content_type, headers, deaths,
+        payload, time_to_live)
+      SELECT
+        g.id, q.name, 'OVERFLOW',
+        coalesce(run.deliveries[array_position(run.ids, g.id)], 0),
+        coalesce(run.acquired[array_position(run.ids, g.id)], 0),
+        g.enqueued_at, g.priority, g.key, g.type, g.content_type, g.headers, g.deaths, g.payload,
+        g.time_to_live
+      FROM gone g
+      JOIN trunkline.queue q ON q.id = make_room.queue_id
+      RETURNING 1
+    )
+    INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, dead)
+    SELECT
+      make_room.queue_id,
+      CASE WHEN take = cardinality(run.ids) THEN -run.bytes ELSE 0 END,
+      -take,
+      (SELECT count(*) FROM buried);
+  END LOOP;
+  RETURN true;
+EXCEPTION WHEN SQLSTATE 'TKL01' THEN
+  RETURN false;
+END
+$$;
+
+-- Refuses what does not fit into a bounded queue, or makes room for it. Never waits.
+CREATE OR REPLACE FUNCTION trunkline.check_bounds(target trunkline.queue, messages bigint, bytes bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+  waiting bigint;
+  waiting_bytes bigint;
+BEGIN
+  IF coalesce(target.max_messages, target.max_bytes) IS NULL THEN
+    RETURN;
+  END IF;
+  SELECT coalesce(sum(t.ready::bigint + t.scheduled), 0), coalesce(sum(t.waiting_bytes), 0)
+  INTO waiting, waiting_bytes
+  FROM trunkline.tally t
+  WHERE t.queue_id = target.id;
+  IF waiting + messages <= coalesce(target.max_messages, waiting + messages)
+    AND waiting_bytes + bytes <= coalesce(target.max_bytes, waiting_bytes + bytes)
+  THEN
+    RETURN;
+  END IF;
+  IF target.overflow = 'DROP_OLDEST' AND trunkline.make_room(
+    target.id,
+    greatest(0, waiting + messages - target.max_messages),
+    greatest(0, waiting_bytes + bytes - target.max_bytes))
+  THEN
+    RETURN;
+  END IF;
+  RAISE EXCEPTION 'queue "%" is full: % messages of % bytes wait in it', target.name, waiting, waiting_bytes
+    USING ERRCODE = 'configuration_limit_exceeded';
+END
+$$;
+
 -- Sends one message and answers its id. The payload is text (JSON too); for bytes insert through Java.
 -- Joins the caller's transaction. Consumers in other processes find it by polling within a second.
+-- A message with a deduplication id that is known is not stored: the answer is the id of the first.
+DROP FUNCTION IF EXISTS trunkline.send(text, text, text, interval, integer, jsonb, text, text);
 CREATE OR REPLACE FUNCTION trunkline.send(
   queue text,
   payload text,
@@ -11,13 +128,19 @@ CREATE OR REPLACE FUNCTION trunkline.send(
   priority integer DEFAULT 0,
   headers jsonb DEFAULT NULL,
   type text DEFAULT NULL,
-  content_type text DEFAULT 'text/plain'
+  content_type text DEFAULT 'text/plain',
+  deduplication_id text DEFAULT NULL,
+  time_to_live interval DEFAULT NULL
 ) RETURNS bigint
 LANGUAGE plpgsql AS $$
 DECLARE
   target trunkline.queue;
   body bytea := convert_to(send.payload, 'UTF8');
-  message_id bigint;
+  new_id bigint;
+  in_scope text := '';
+  known_by text := send.deduplication_id;
+  lives interval;
+  expiry timestamptz;
 BEGIN
   SELECT * INTO target FROM trunkline.queue q WHERE q.name = send.queue AND q.deleted_at IS NULL;
   IF target.id IS NULL THEN
@@ -58,20 +181,79 @@ BEGIN
     END IF;
   END IF;
 
-  INSERT INTO trunkline.message (queue_id, priority, key, type, content_type, headers, payload)
-  VALUES (target.id, send.priority, send.key, send.type, send.content_type, send.headers, body)
-  RETURNING id INTO message_id;
+  IF send.time_to_live <= interval '0' OR send.time_to_live > interval '3650 days' THEN
+    RAISE EXCEPTION 'time_to_live must be more than zero, and at most 3650 days: %', send.time_to_live
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  lives := least(send.time_to_live, target.time_to_live);
+  expiry := clock_timestamp() + lives;
+  IF send.delay >= lives THEN
+    RAISE EXCEPTION 'delay must be shorter than the time to live, %, or the message is never delivered: %',
+      lives, send.delay USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF send.deduplication_id IS NOT NULL AND target.dedup_window IS NULL THEN
+    RAISE EXCEPTION 'message must not have a deduplication id, queue "%" does not deduplicate: %',
+      send.queue, send.deduplication_id USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF char_length(send.deduplication_id) NOT BETWEEN 1 AND 200 THEN
+    RAISE EXCEPTION 'deduplication_id must have 1 to 200 characters: %', char_length(send.deduplication_id)
+      USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF target.dedup_scope = 'KEY' THEN
+    IF send.key IS NULL THEN
+      RAISE EXCEPTION 'message must have a key, queue "%" deduplicates by key', send.queue
+        USING ERRCODE = 'null_value_not_allowed';
+    END IF;
+    -- The same as Fingerprint.java.
+    in_scope := CASE
+      WHEN char_length(send.key) > 200 OR send.key LIKE 'sha256:%'
+        THEN 'sha256:' || encode(sha256(convert_to(send.key, 'UTF8')), 'hex')
+      ELSE send.key
+    END;
+  END IF;
+  IF target.dedup_by_content AND known_by IS NULL THEN
+    known_by := 'sha256:' || encode(sha256(
+      coalesce(int4send(octet_length(convert_to(send.type, 'UTF8'))) || convert_to(send.type, 'UTF8'), int4send(-1))
+      || coalesce(
+        int4send(octet_length(convert_to(send.content_type, 'UTF8'))) || convert_to(send.content_type, 'UTF8'),
+        int4send(-1))
+      || int4send(octet_length(body)) || body), 'hex');
+  END IF;
+
+  new_id := nextval('trunkline.message_id_seq');
+  IF known_by IS NOT NULL AND target.dedup_window IS NOT NULL THEN
+    INSERT INTO trunkline.dedup AS d (queue_id, scope, dedup_id, message_id, expires_at)
+    VALUES (target.id, in_scope, known_by, new_id, clock_timestamp() + least(target.dedup_window, lives))
+    ON CONFLICT ON CONSTRAINT dedup_pkey DO UPDATE
+    SET message_id = excluded.message_id, expires_at = excluded.expires_at
+    WHERE d.expires_at <= clock_timestamp();
+    IF NOT FOUND THEN
+      RETURN (
+        SELECT d.message_id
+        FROM trunkline.dedup d
+        WHERE d.queue_id = target.id AND d.scope = in_scope AND d.dedup_id = known_by);
+    END IF;
+  END IF;
+  PERFORM trunkline.check_bounds(target, 1, octet_length(body));
+  INSERT INTO trunkline.message (
+    id, queue_id, priority, key, type, content_type, headers, payload, expires_at, time_to_live)
+  VALUES (
+    new_id, target.id, send.priority, send.key, send.type, send.content_type, send.headers, body, expiry,
+    send.time_to_live);
 
   IF send.delay > interval '0' THEN
-    INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority, key)
+    INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority, expires_at, key)
     VALUES (
-      message_id, clock_timestamp() + send.delay, target.id, octet_length(body), send.priority,
+      new_id, clock_timestamp() + send.delay, target.id, octet_length(body), send.priority, expiry,
       CASE WHEN target.ordering IS NOT NULL THEN send.key END);
-    INSERT INTO trunkline.tally (queue_id, sent, scheduled) VALUES (target.id, 1, 1);
+    INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, scheduled)
+    VALUES (target.id, 1, octet_length(body), 1);
   ELSIF target.ordering IS NOT NULL THEN
-    INSERT INTO trunkline.line (id, queue_id, bytes, key) VALUES (message_id, target.id, octet_length(body), send.key);
-    INSERT INTO trunkline.tally (queue_id, sent, ready) VALUES (target.id, 1, 1);
-    -- As KeyedPublishStore.SEND: whoever relies on a mark locks it.
+    INSERT INTO trunkline.line (id, expires_at, queue_id, bytes, key)
+    VALUES (new_id, expiry, target.id, octet_length(body), send.key);
+    INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, ready)
+    VALUES (target.id, 1, octet_length(body), 1);
+    -- As KeyedPublishStore.JOIN_LINES: whoever relies on a mark locks it.
     IF current_setting('transaction_isolation') IN ('read committed', 'read uncommitted') THEN
       PERFORM 1
       FROM trunkline.key_mark m
@@ -79,23 +261,24 @@ BEGIN
       LIMIT 1
       FOR KEY SHARE SKIP LOCKED;
       IF FOUND THEN
-        RETURN message_id;
+        RETURN new_id;
       END IF;
       INSERT INTO trunkline.key_mark (queue_id, key) VALUES (target.id, send.key);
     END IF;
-    INSERT INTO trunkline.turn (seq, queue_id, key) VALUES (message_id, target.id, send.key);
+    INSERT INTO trunkline.turn (seq, queue_id, key) VALUES (new_id, target.id, send.key);
   ELSE
-    INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids)
-    VALUES (message_id, target.id, octet_length(body), send.priority, ARRAY[message_id]);
-    INSERT INTO trunkline.tally (queue_id, sent, ready) VALUES (target.id, 1, 1);
+    INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, expires_at)
+    VALUES (new_id, target.id, octet_length(body), send.priority, ARRAY[new_id], expiry);
+    INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, ready)
+    VALUES (target.id, 1, octet_length(body), 1);
   END IF;
-  RETURN message_id;
+  RETURN new_id;
 END
 $$;
 
 -- Sends dead letters back to the queue they died in, at most max_letters of them, oldest first: attempts start from
--- zero, the message keeps its id, and the death is added to its history. Where messages wait by key, each has its old
--- place, in front of what was sent after it. Answers how many went back.
+-- zero, the message keeps its id, its time to live begins anew, and the death is added to its history. Where messages
+-- wait by key, each has its old place, in front of what was sent after it. Answers how many went back.
 -- letter_ids null means all of the queue.
 CREATE OR REPLACE FUNCTION trunkline.redrive(
   queue text,
@@ -125,7 +308,7 @@ BEGIN
     RETURNING *
   ), stored AS (
     INSERT INTO trunkline.message
-      (id, enqueued_at, queue_id, priority, key, type, content_type, headers, deaths, payload)
+      (id, enqueued_at, queue_id, priority, key, type, content_type, headers, deaths, payload, time_to_live, expires_at)
     SELECT
       l.message_id, l.enqueued_at, target_id, l.priority, l.key, l.type, l.content_type, l.headers,
       jsonb_build_array(jsonb_build_object(
@@ -137,17 +320,20 @@ BEGIN
         'deliveries', l.deliveries,
         'acquired', l.acquired,
         'replayedAt', clock_timestamp())) || coalesce(l.deaths, '[]'),
-      l.payload
+      l.payload,
+      l.time_to_live,
+      clock_timestamp() + least(l.time_to_live, q.time_to_live)
     FROM letter l
-    RETURNING id, priority, octet_length(payload) AS bytes, coalesce(key, '') AS key
+    JOIN trunkline.queue q ON q.id = target_id
+    RETURNING id, priority, octet_length(payload) AS bytes, coalesce(key, '') AS key, expires_at
   ), readied AS (
-    INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids)
-    SELECT nextval('trunkline.message_id_seq'), target_id, s.bytes, s.priority, ARRAY[s.id]
+    INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, expires_at)
+    SELECT nextval('trunkline.message_id_seq'), target_id, s.bytes, s.priority, ARRAY[s.id], s.expires_at
     FROM (SELECT * FROM stored ORDER BY id) s
     WHERE NOT keyed
   ), lined AS (
-    INSERT INTO trunkline.line (id, queue_id, bytes, key)
-    SELECT s.id, target_id, s.bytes, s.key
+    INSERT INTO trunkline.line (id, expires_at, queue_id, bytes, key)
+    SELECT s.id, s.expires_at, target_id, s.bytes, s.key
     FROM stored s
     WHERE keyed
   ), arrived AS (
@@ -157,8 +343,8 @@ BEGIN
     WHERE keyed
     GROUP BY s.key
   ), counted AS (
-    INSERT INTO trunkline.tally (queue_id, ready, dead)
-    SELECT target_id, count(*), -count(*) FROM letter HAVING count(*) > 0
+    INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, dead)
+    SELECT target_id, sum(bytes), count(*), -count(*) FROM stored HAVING count(*) > 0
   )
   SELECT count(*) INTO moved FROM stored;
   RETURN moved;

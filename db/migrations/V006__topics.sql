@@ -102,7 +102,7 @@ CREATE TABLE trunkline.segment (
   CONSTRAINT segment_is_not_empty CHECK (cardinality(ids) > 0)
 );
 
-CREATE INDEX segment_time_idx ON trunkline.segment (topic_id, partition, appended_at, base_offset);
+CREATE INDEX segment_time_idx ON trunkline.segment (topic_id, partition, appended_at);
 CREATE INDEX segment_chunk_idx ON trunkline.segment (topic_id, chunk);
 
 -- One row a step, inserted, never updated: a row updated at each step could not be pruned while a snapshot is held.

@@ -77,7 +77,7 @@ public final class Trunkline implements AutoCloseable {
       case OFF -> migrations.check();
     }
     Notifications notifications = new Notifications(database);
-    Queues queues = Queues.open(database, notifications, config.queues());
+    Queues queues = Queues.open(database, notifications, config.queues(), config.listener());
     TopicsConfig topicsConfig = config.topics();
     Broadcast broadcast = new Broadcast(database, topicsConfig.notifies(), queues::isAlone).start();
     Topics topics = Topics.open(database, notifications, broadcast, topicsConfig);

@@ -36,11 +36,11 @@ public final class DeadLetterStore {
       ), buried AS (
         INSERT INTO trunkline.dead_letter (
           message_id, queue, reason, detail, error_class, error_message, error_stack, deliveries, acquired, enqueued_at,
-          priority, key, type, content_type, headers, deaths, payload)
+          priority, key, type, content_type, headers, deaths, payload, time_to_live)
         SELECT
           gone.id, queue.name, death.reason, death.detail, death.error_class, death.error_message, death.error_stack,
           death.deliveries, death.acquired, gone.enqueued_at, gone.priority, gone.key, gone.type, gone.content_type,
-          gone.headers, gone.deaths, gone.payload
+          gone.headers, gone.deaths, gone.payload, gone.time_to_live
         FROM gone
         JOIN death ON death.id = gone.id
         JOIN trunkline.queue ON queue.id = gone.queue_id

@@ -15,8 +15,8 @@ import java.util.Optional;
  *
  * <p>A replay sends a message back to the queue it died in, at the end of the line, or where
  * messages wait by key to its old place in the line of its key: attempts start from zero, the
- * message keeps its id, and the death is added to its history. Replaying what is gone, or what
- * another caller is replaying at this moment, does nothing.
+ * message keeps its id, its time to live begins anew, and the death is added to its history.
+ * Replaying what is gone, or what another caller is replaying at this moment, does nothing.
  */
 public final class DeadLetters {
   /** Most letters that one {@link #browse} answers. */

@@ -20,6 +20,12 @@ public enum DeathReason {
   /** The payload could not be read as the type that was asked for. */
   UNREADABLE,
 
+  /** Its time to live was over before it was handled. */
+  EXPIRED,
+
+  /** The queue was full, and this was what had waited for longest. */
+  OVERFLOW,
+
   /** A record of a topic waits, untried, behind a dead letter of its key. */
   PARKED
 }

@@ -13,4 +13,13 @@ public interface TrunklineListener {
 
   /** Retention has dropped what a group had not read. */
   default void recordsDropped(RecordsDropped event) {}
+
+  /**
+   * A bounded queue has come to the share of its bound that is called pressure, or has fallen a
+   * tenth of the bound below it again. Told in every process that has the queue open.
+   */
+  default void queuePressure(QueuePressure event) {}
+
+  /** A consumer of this process has become active, or has stopped being it. */
+  default void activeConsumer(ActiveConsumer event) {}
 }

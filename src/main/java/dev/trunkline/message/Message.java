@@ -28,28 +28,23 @@ public final class Message {
   public static final int HIGHEST_PRIORITY = 9;
 
   private static final Duration LONGEST_DELAY = Duration.ofDays(3650);
+  private static final int LONGEST_DEDUPLICATION_ID = 200;
   private static final Instant EARLIEST_TIMESTAMP = Instant.parse("0001-01-01T00:00:00Z");
   private static final Instant LATEST_TIMESTAMP = Instant.parse("9999-12-31T00:00:00Z");
 
   private final byte[] payload;
   private final Attributes attributes;
-  private final @Nullable Duration delay;
-  private final @Nullable Instant deliverAt;
+  private final Wishes wishes;
 
-  private Message(
-      byte[] payload,
-      Attributes attributes,
-      @Nullable Duration delay,
-      @Nullable Instant deliverAt) {
+  private Message(byte[] payload, Attributes attributes, Wishes wishes) {
     this.payload = payload;
     this.attributes = attributes;
-    this.delay = delay;
-    this.deliverAt = deliverAt;
+    this.wishes = wishes;
   }
 
   /** A message of bytes, without a content type. The array is not copied. */
   public static Message bytes(byte[] payload) {
-    return new Message(requireNonNull(payload, "payload"), Attributes.NONE, null, null);
+    return new Message(requireNonNull(payload, "payload"), Attributes.NONE, Wishes.NONE);
   }
 
   /** A message of text: UTF-8, content type {@code text/plain}. */
@@ -74,8 +69,7 @@ public final class Message {
     return new Message(
         new byte[0],
         Attributes.NONE.withKey(checked("key", requireNonNull(key, "key"))).asTombstone(),
-        null,
-        null);
+        Wishes.NONE);
   }
 
   /**
@@ -108,7 +102,7 @@ public final class Message {
     Attributes attributes =
         new Attributes(
             key, type, contentType, Map.copyOf(headers), priority, payload == null, null);
-    return new Message(payload == null ? new byte[0] : payload, attributes, null, null);
+    return new Message(payload == null ? new byte[0] : payload, attributes, Wishes.NONE);
   }
 
   /**
@@ -182,7 +176,7 @@ public final class Message {
     if (requireNonNull(delay, "delay").isNegative() || delay.compareTo(LONGEST_DELAY) > 0) {
       throw new IllegalArgumentException("delay must be between zero and 3650 days: " + delay);
     }
-    return new Message(payload, attributes, delay, null);
+    return with(wishes.withTime(delay, null));
   }
 
   /**
@@ -194,7 +188,43 @@ public final class Message {
     if (deliverAt.isAfter(Instant.parse("9999-12-31T00:00:00Z"))) {
       throw new IllegalArgumentException("deliverAt must be before the year 10000: " + deliverAt);
     }
-    return new Message(payload, attributes, null, deliverAt);
+    return with(wishes.withTime(null, deliverAt));
+  }
+
+  /**
+   * This message with an id of the sender's, by which a queue that deduplicates recognises it when
+   * it is sent again; other queues and topics refuse it.
+   *
+   * @param deduplicationId 1 to 200 characters, without U+0000
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public Message withDeduplicationId(String deduplicationId) {
+    requireNonNull(deduplicationId, "deduplicationId");
+    if (deduplicationId.isEmpty() || deduplicationId.length() > LONGEST_DEDUPLICATION_ID) {
+      throw new IllegalArgumentException(
+          "deduplicationId must have 1 to 200 characters: "
+              + (deduplicationId.isEmpty() ? "\"\"" : deduplicationId.length()));
+    }
+    refuseNul("deduplicationId", deduplicationId);
+    return with(wishes.withDeduplicationId(deduplicationId));
+  }
+
+  /**
+   * This message, not to be delivered later than so long after it is sent, by the database's clock:
+   * wherever it is by then, it is given up. If the queue has a time to live, too, the shorter one
+   * counts. A topic refuses it.
+   *
+   * @param timeToLive 1 ms to 3,650 days in whole milliseconds, longer than the delay if there is
+   *     one
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public Message withTimeToLive(Duration timeToLive) {
+    requireNonNull(timeToLive, "timeToLive");
+    if (timeToLive.compareTo(LONGEST_DELAY) > 0 || timeToLive.toMillis() < 1) {
+      throw new IllegalArgumentException(
+          "timeToLive must be between 1 ms and 3650 days: " + timeToLive);
+    }
+    return with(wishes.withTimeToLive(timeToLive));
   }
 
   /**
@@ -288,16 +318,30 @@ public final class Message {
 
   /** The delay asked for by the sender; empty on received messages. */
   public Optional<Duration> delay() {
-    return Optional.ofNullable(delay);
+    return Optional.ofNullable(wishes.delay());
   }
 
   /** The instant asked for by the sender; empty on received messages. */
   public Optional<Instant> deliverAt() {
-    return Optional.ofNullable(deliverAt);
+    return Optional.ofNullable(wishes.deliverAt());
+  }
+
+  /** The sender's id for it, to recognise it by; empty on received messages. */
+  public Optional<String> deduplicationId() {
+    return Optional.ofNullable(wishes.deduplicationId());
+  }
+
+  /** The time to live asked for by the sender; empty on received messages. */
+  public Optional<Duration> timeToLive() {
+    return Optional.ofNullable(wishes.timeToLive());
   }
 
   private Message with(Attributes changed) {
-    return new Message(payload, changed, delay, deliverAt);
+    return new Message(payload, changed, wishes);
+  }
+
+  private Message with(Wishes changed) {
+    return new Message(payload, attributes, changed);
   }
 
   private static @Nullable String checked(String name, @Nullable String value) {
@@ -368,6 +412,27 @@ public final class Message {
 
     Attributes withTimestamp(Instant changed) {
       return new Attributes(key, type, contentType, headers, priority, tombstone, changed);
+    }
+  }
+
+  /** What the sender asks for; not part of what is received. */
+  private record Wishes(
+      @Nullable Duration delay,
+      @Nullable Instant deliverAt,
+      @Nullable String deduplicationId,
+      @Nullable Duration timeToLive) {
+    static final Wishes NONE = new Wishes(null, null, null, null);
+
+    Wishes withTime(@Nullable Duration changedDelay, @Nullable Instant changedDeliverAt) {
+      return new Wishes(changedDelay, changedDeliverAt, deduplicationId, timeToLive);
+    }
+
+    Wishes withDeduplicationId(String changed) {
+      return new Wishes(delay, deliverAt, changed, timeToLive);
+    }
+
+    Wishes withTimeToLive(Duration changed) {
+      return new Wishes(delay, deliverAt, deduplicationId, changed);
     }
   }
 }

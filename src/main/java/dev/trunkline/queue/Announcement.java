@@ -4,9 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * What one process tells the others: runs that became ready, or that something is due soon. As text
- * in a notification: {@code r,<queue>,<priority>,<first>,<last>} or {@code d,<milliseconds>},
- * joined by semicolons.
+ * What one process tells the others: runs that became ready, that something is due soon, or that a
+ * queue looks for its active consumer. As text in a notification: {@code
+ * r,<queue>,<priority>,<first>,<last>} or {@code d,<milliseconds>}, {@code v,<queue>}, joined by
+ * semicolons.
  */
 sealed interface Announcement {
   /** A notification's payload is at most 8,000 bytes; ours are ASCII. */
@@ -25,6 +26,14 @@ sealed interface Announcement {
     @Override
     public String text() {
       return "d," + millis;
+    }
+  }
+
+  /** The place of the active consumer of a queue may be free, or wanted. */
+  record Vacant(int queueId) implements Announcement {
+    @Override
+    public String text() {
+      return "v," + queueId;
     }
   }
 
@@ -65,6 +74,8 @@ sealed interface Announcement {
           }
         } else if (parts[0].equals("d") && parts.length == 2) {
           announcements.add(new Due(Long.parseLong(parts[1])));
+        } else if (parts[0].equals("v") && parts.length == 2) {
+          announcements.add(new Vacant(Integer.parseInt(parts[1])));
         }
       } catch (NumberFormatException e) {
         // Not ours: whoever it was meant for will look by itself.

@@ -7,8 +7,10 @@ import dev.trunkline.internal.loop.Loop;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
@@ -34,6 +36,7 @@ final class Announcer implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
   private final Map<Long, Announcement.Ready> ready = new LinkedHashMap<>();
   private final Map<Integer, Long> lastInCallers = new LinkedHashMap<>();
+  private final Set<Integer> vacant = new LinkedHashSet<>();
   private long soonestMs = Long.MAX_VALUE;
   private volatile boolean alone;
   private long flushedNanos = System.nanoTime() - INTERVAL.toNanos();
@@ -96,6 +99,21 @@ final class Announcer implements AutoCloseable {
     loop.wake();
   }
 
+  /** The place of the active consumer of a queue may be free, or wanted. */
+  void vacant(int queueId) {
+    // Rare, and somebody who has just come may wait for it: told even if nobody is known.
+    if (mode == NotifyMode.OFF) {
+      return;
+    }
+    lock.lock();
+    try {
+      vacant.add(queueId);
+    } finally {
+      lock.unlock();
+    }
+    loop.wake();
+  }
+
   /**
    * Tells as part of the caller's transaction, if the throttle allows: the server sends it at the
    * commit, to this process, too, which has no other way to learn of it.
@@ -135,6 +153,8 @@ final class Announcer implements AutoCloseable {
     try {
       announcements.addAll(ready.values());
       ready.clear();
+      vacant.forEach(queueId -> announcements.add(new Announcement.Vacant(queueId)));
+      vacant.clear();
       if (soonestMs != Long.MAX_VALUE) {
         announcements.add(new Announcement.Due(soonestMs));
         soonestMs = Long.MAX_VALUE;

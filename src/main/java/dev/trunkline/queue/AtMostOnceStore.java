@@ -12,7 +12,9 @@ final class AtMostOnceStore {
   /**
    * Deletes up to maxMessages and answers them. Finds, locks and bounds as {@link ClaimStore}'s
    * CLAIM does, with the same indexes; instead of a lease there is the delete of the message, whose
-   * RETURNING is the answer. A message that was removed while it was ready is not in it.
+   * RETURNING is the answer. A message that was removed while it was ready is not in it. One whose
+   * time is over is deleted like the others, or a dead letter if the queue says so, and is answered
+   * as expired.
    *
    * <p>On disk before it returns: undone by a crash it would be delivered again.
    */
@@ -27,6 +29,7 @@ final class AtMostOnceStore {
           run.deliveries,
           run.acquired,
           run.bytes,
+          run.expires_at,
           sum(cardinality(run.ids)) OVER in_order - cardinality(run.ids) AS ids_before,
           sum(run.bytes) OVER in_order AS bytes_so_far
         FROM (
@@ -34,7 +37,8 @@ final class AtMostOnceStore {
           FROM unnest(:priorities::smallint[], :froms::bigint[], :tos::bigint[]) AS lane(priority, from_seq, to_seq)
           CROSS JOIN LATERAL (
             SELECT
-              ready.ctid AS tid, ready.seq, ready.priority, ready.ids, ready.deliveries, ready.acquired, ready.bytes
+              ready.ctid AS tid, ready.seq, ready.priority, ready.ids, ready.deliveries, ready.acquired, ready.bytes,
+              ready.expires_at
             FROM trunkline.ready
             WHERE ready.queue_id = :queueId
               AND ready.priority = lane.priority
@@ -59,10 +63,10 @@ final class AtMostOnceStore {
         DELETE FROM trunkline.ready
         WHERE ctid = ANY (ARRAY(SELECT tid FROM chosen))
       ), rest AS (
-        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
+        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired, expires_at)
         SELECT
           seq, :queueId, bytes, priority,
-          ids[take + 1 :], deliveries[take + 1 :], acquired[take + 1 :]
+          ids[take + 1 :], deliveries[take + 1 :], acquired[take + 1 :], expires_at
         FROM chosen
         WHERE take < cardinality(ids)
       ), item AS MATERIALIZED (
@@ -84,6 +88,13 @@ final class AtMostOnceStore {
         RETURNING
           id,
           enqueued_at,
+          expires_at,
+          expires_at <= clock_timestamp() AS expired,
+          queue_id,
+          priority,
+          deaths,
+          time_to_live,
+          headers AS stored_headers,
           key,
           type,
           content_type,
@@ -91,9 +102,27 @@ final class AtMostOnceStore {
             SELECT pair.part FROM jsonb_each_text(headers) h, unnest(ARRAY[h.key, coalesce(h.value, '')]) AS pair(part))
           END AS headers,
           payload
+      ), buried AS (
+        INSERT INTO trunkline.dead_letter (
+          message_id, queue, reason, deliveries, acquired, enqueued_at, priority, key, type, content_type, headers,
+          deaths, payload, time_to_live)
+        SELECT
+          gone.id, queue.name, 'EXPIRED', item.deliveries, item.acquired, gone.enqueued_at, gone.priority, gone.key,
+          gone.type, gone.content_type, gone.stored_headers, gone.deaths, gone.payload, gone.time_to_live
+        FROM gone
+        JOIN item ON item.id = gone.id
+        JOIN trunkline.queue ON queue.id = gone.queue_id
+        WHERE gone.expired AND queue.expired_messages = 'DEAD_LETTER'
+        RETURNING 1
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready, acked)
-        SELECT :queueId, -count(*), count(*)
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, acked, expired, dead)
+        SELECT
+          :queueId,
+          -coalesce((SELECT sum(bytes) FROM chosen WHERE take = cardinality(ids)), 0),
+          -count(*),
+          count(*) - (SELECT count(*) FROM gone WHERE expired),
+          (SELECT count(*) FROM gone WHERE expired),
+          (SELECT count(*) FROM buried)
         FROM item
         HAVING count(*) > 0
       )
@@ -109,6 +138,10 @@ final class AtMostOnceStore {
         item.position,
         gone.id IS NOT NULL AS present,
         gone.enqueued_at,
+        CASE
+          WHEN gone.expired THEN 0
+          WHEN gone.expires_at IS NOT NULL THEN greatest(1, (extract(epoch FROM gone.expires_at - clock_timestamp()) * 1000000)::bigint)
+        END AS expires_in_us,
         gone.key,
         gone.type,
         gone.content_type,
@@ -145,6 +178,7 @@ final class AtMostOnceStore {
         row.getLong("id"),
         row.getInt("deliveries"),
         row.getInt("acquired"),
+        ClaimStore.expiresInMicros(row),
         row.getBoolean("present") ? MessageRow.of(row, priority) : null);
   }
 }

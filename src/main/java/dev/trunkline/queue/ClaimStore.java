@@ -22,7 +22,7 @@ final class ClaimStore {
    *
    * <p>A paused or deleted queue answers nothing, nor does a process get anything that has been
    * declared dead. The last clause of {@code chosen} bounds the bytes in one claim; the first run
-   * is always taken.
+   * is always taken. A run that is split keeps its bytes until the last of it is taken.
    */
   private static final String CLAIM =
       """
@@ -35,6 +35,7 @@ final class ClaimStore {
           run.deliveries,
           run.acquired,
           run.bytes,
+          run.expires_at,
           sum(cardinality(run.ids)) OVER in_order - cardinality(run.ids) AS ids_before,
           sum(run.bytes) OVER in_order AS bytes_so_far
         FROM (
@@ -42,7 +43,8 @@ final class ClaimStore {
           FROM unnest(:priorities::smallint[], :froms::bigint[], :tos::bigint[]) AS lane(priority, from_seq, to_seq)
           CROSS JOIN LATERAL (
             SELECT
-              ready.ctid AS tid, ready.seq, ready.priority, ready.ids, ready.deliveries, ready.acquired, ready.bytes
+              ready.ctid AS tid, ready.seq, ready.priority, ready.ids, ready.deliveries, ready.acquired, ready.bytes,
+              ready.expires_at
             FROM trunkline.ready
             WHERE ready.queue_id = :queueId
               AND ready.priority = lane.priority
@@ -67,10 +69,10 @@ final class ClaimStore {
         DELETE FROM trunkline.ready
         WHERE ctid = ANY (ARRAY(SELECT tid FROM chosen))
       ), rest AS (
-        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
+        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired, expires_at)
         SELECT
           seq, :queueId, bytes, priority,
-          ids[take + 1 :], deliveries[take + 1 :], acquired[take + 1 :]
+          ids[take + 1 :], deliveries[take + 1 :], acquired[take + 1 :], expires_at
         FROM chosen
         WHERE take < cardinality(ids)
       ), item AS MATERIALIZED (
@@ -101,9 +103,9 @@ final class ClaimStore {
         HAVING count(*) > 0
         RETURNING id, visible_at - now() AS hidden_for
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready, in_flight)
-        SELECT :queueId, -count(*), count(*)
-        FROM item
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, in_flight)
+        SELECT :queueId, -coalesce(sum(bytes) FILTER (WHERE take = cardinality(ids)), 0), -sum(take), sum(take)
+        FROM chosen
         HAVING count(*) > 0
       )
       SELECT
@@ -120,6 +122,7 @@ final class ClaimStore {
         item.position,
         m.id IS NOT NULL AS present,
         m.enqueued_at,
+        (extract(epoch FROM m.expires_at - clock_timestamp()) * 1000000)::bigint AS expires_in_us,
         m.key,
         m.type,
         m.content_type,
@@ -130,6 +133,7 @@ final class ClaimStore {
         SELECT
           id,
           enqueued_at,
+          expires_at,
           key,
           type,
           content_type,
@@ -150,9 +154,19 @@ final class ClaimStore {
       long visibilityTimeoutMs,
       int maxMessages,
       int maxRuns,
-      long maxBytes) {}
+      long maxBytes) {
 
-  /** One message of a claim; row is null if the message was removed while it was ready. */
+    /** The same with other bounds on messages and runs. */
+    Request withMessages(int otherMessages, int otherRuns) {
+      return new Request(
+          queueId, consumerId, visibilityTimeoutMs, otherMessages, otherRuns, maxBytes);
+    }
+  }
+
+  /**
+   * One message of a claim; row is null if the message was removed while it was ready. Its time is
+   * over if none is left, or less.
+   */
   record Claimed(
       long leaseId,
       long hiddenForMs,
@@ -163,7 +177,11 @@ final class ClaimStore {
       long id,
       int deliveries,
       int acquired,
+      long expiresInMicros,
       @Nullable MessageRow row) {
+
+    /** What has no time to live. */
+    static final long NEVER = Long.MAX_VALUE;
 
     static Claimed of(ResultSet row) throws SQLException {
       int priority = row.getInt("priority");
@@ -177,8 +195,14 @@ final class ClaimStore {
           row.getLong("id"),
           row.getInt("deliveries"),
           row.getInt("acquired"),
+          ClaimStore.expiresInMicros(row),
           row.getBoolean("present") ? MessageRow.of(row, priority) : null);
     }
+  }
+
+  static long expiresInMicros(ResultSet row) throws SQLException {
+    long micros = row.getLong("expires_in_us");
+    return row.wasNull() ? Claimed.NEVER : micros;
   }
 
   static List<Claimed> claim(Session session, Request request, Lanes.Attempt attempt) {

@@ -3,14 +3,13 @@ package dev.trunkline.queue;
 import dev.trunkline.internal.loop.IdleBackoff;
 import dev.trunkline.internal.loop.Loop;
 import dev.trunkline.internal.loop.Workers;
+import dev.trunkline.internal.work.Closing;
 import dev.trunkline.internal.work.Prefetched;
 import dev.trunkline.internal.work.Renewals;
 import dev.trunkline.internal.work.SettleBuffer;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,9 +30,6 @@ public final class Consumer implements AutoCloseable {
    */
   private static final Duration UNTIL_WOKEN = Duration.ofHours(1);
 
-  /** As long as nanoseconds can be reckoned with. */
-  private static final Duration FOR_EVER = Duration.ofDays(36_500);
-
   private static final Duration SETTLE_ON_CLOSE = Duration.ofSeconds(10);
 
   private final String queue;
@@ -50,12 +46,13 @@ public final class Consumer implements AutoCloseable {
   private final Workers workers;
   private final Loop fetcher;
   private final IdleBackoff idle = new IdleBackoff(FIRST_WAIT, LAST_WAIT);
-  private final AtomicBoolean closed = new AtomicBoolean();
-  private final CountDownLatch stopped = new CountDownLatch(1);
+  private final Closing closing;
   private final Signals.Subscription subscription;
+  private final Optional<Election> election;
   private volatile boolean stopping;
   private volatile boolean timeIsUp;
   private volatile boolean expecting;
+  private volatile boolean paused;
 
   Consumer(Engine engine, QueueRow row, ConsumerConfig config, Claimer claimer, Handling handling) {
     this.queue = row.name();
@@ -75,8 +72,14 @@ public final class Consumer implements AutoCloseable {
     this.settleBuffer = new SettleBuffer<>(queue, some -> engine.settler().settle(some).size());
     this.renewals = new Renewals(queue, engine.settler()::renew, config.maxLeaseTime());
     this.workers = new Workers(queue, config.concurrency(), config.virtualThreads(), this::work);
+    this.closing = new Closing(queue, workers, new Stopping());
     this.fetcher = new Loop(queue + "-fetcher", this::fetch);
     this.subscription = engine.signals().subscribe(row.id(), this::wake);
+    this.election =
+        row.config().flowRules().singleActiveConsumer()
+            ? Optional.of(new Election(engine, row, config.takeoverPriority(), this::wake))
+            : Optional.empty();
+    election.ifPresent(claimer::electedBy);
   }
 
   Consumer start() {
@@ -84,6 +87,7 @@ public final class Consumer implements AutoCloseable {
     renewals.start();
     workers.start();
     fetcher.start();
+    election.ifPresent(Election::start);
     return this;
   }
 
@@ -102,13 +106,45 @@ public final class Consumer implements AutoCloseable {
     return stopping;
   }
 
+  /**
+   * Whether this is the consumer that its queue is for at this moment, as far as is known here.
+   * Always true, until it is closed, on a queue that is not for a single active consumer.
+   */
+  public boolean isActive() {
+    return election.map(Election::isActive).orElse(!stopping);
+  }
+
+  /**
+   * Pauses this consumer until {@link #resume}; others go on. It claims nothing more, and gives
+   * back, uncounted, what waits for a handler; handlers that run finish, and one that is just being
+   * called may still be. Where a claim deletes, what is claimed is still handled. The active
+   * consumer of a queue stays the active one. Idempotent.
+   */
+  public void pause() {
+    paused = true;
+    if (!handling.finishesWhatWaits()) {
+      giveBackWaiting();
+    }
+  }
+
+  /** Goes on after {@link #pause}. */
+  public void resume() {
+    paused = false;
+    wake();
+  }
+
+  /** Whether it is paused. */
+  public boolean isPaused() {
+    return paused;
+  }
+
   private void wake() {
     expecting = true;
     fetcher.wake();
   }
 
   private Duration fetch() {
-    if (stopping) {
+    if (stopping || paused) {
       return UNTIL_WOKEN;
     }
     if (expecting || engine.signals().isExpected(queueId)) {
@@ -129,6 +165,9 @@ public final class Consumer implements AutoCloseable {
             room.bytes(),
             config.visibilityTimeout());
     List<Delivery> deliveries = handling.claimed(claim.deliveries());
+    if (deliveries.isEmpty() && !claim.heldFor().isZero()) {
+      return claim.heldFor();
+    }
     if (deliveries.isEmpty() && claim.exhausted()) {
       return idle.isIdle() ? UNTIL_WOKEN : idle.next();
     }
@@ -140,6 +179,12 @@ public final class Consumer implements AutoCloseable {
         .forEach(lease -> lease.renewBy(renewals));
     keyOrder.claimed(deliveries);
     prefetched.add(deliveries);
+    if (paused && !handling.finishesWhatWaits()) {
+      giveBackWaiting();
+    }
+    if (!claim.heldFor().isZero()) {
+      return claim.heldFor();
+    }
     return claim.exhausted() ? idle.next() : Duration.ZERO;
   }
 
@@ -148,7 +193,7 @@ public final class Consumer implements AutoCloseable {
       while (!isOver()) {
         Optional<Delivery> next = keyOrder.takenUp(prefetched.take());
         while (next.isPresent()) {
-          handleUnlessOver(next.get());
+          handleIfWanted(next.get());
           next = keyOrder.next(next.get());
         }
       }
@@ -158,9 +203,9 @@ public final class Consumer implements AutoCloseable {
     }
   }
 
-  private void handleUnlessOver(Delivery delivery) {
+  private void handleIfWanted(Delivery delivery) {
     try {
-      if (isOver() || delivery.lease().isBroken()) {
+      if (isOver() || (paused && !handling.finishesWhatWaits()) || delivery.lease().isBroken()) {
         settle(delivery, new Verdict.Released(Duration.ZERO));
       } else {
         handle(delivery);
@@ -179,6 +224,10 @@ public final class Consumer implements AutoCloseable {
   private void handle(Delivery delivery) {
     if (delivery.lease().isLost()) {
       // Somebody else has it, or will: starting it would only be done twice.
+      return;
+    }
+    if (delivery.isExpired()) {
+      settle(delivery, new Verdict.Expired());
       return;
     }
     try {
@@ -216,83 +265,15 @@ public final class Consumer implements AutoCloseable {
    * @param timeout how long running handlers may take: zero or more
    */
   public void close(Duration timeout) {
-    if (timeout.isNegative()) {
-      throw new IllegalArgumentException("timeout must not be negative: " + timeout);
-    }
-    if (workers.includeThisThread()) {
-      closeFromHandler(timeout);
-      return;
-    }
-    boolean interrupted = Thread.interrupted();
-    if (closed.compareAndSet(false, true)) {
-      stopping = true;
-      try {
-        interrupted |= stop(interrupted ? Duration.ZERO : timeout);
-      } finally {
-        stopped.countDown();
-      }
-    } else {
-      interrupted |= !awaitStopped();
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  /** A handler that waited for itself would wait for ever. */
-  private void closeFromHandler(Duration timeout) {
-    stopping = true;
-    Thread closer = new Thread(() -> close(timeout), "trunkline-" + queue + "-closer");
-    closer.setDaemon(true);
-    closer.start();
-  }
-
-  /** Answers whether the calling thread was interrupted meanwhile; its flag is clear then. */
-  private boolean stop(Duration timeout) {
-    subscription.close();
-    fetcher.close();
-    boolean interrupted = Thread.interrupted();
-    if (!handling.finishesWhatWaits()) {
-      giveBackWaiting();
-    }
-    interrupted |= awaitHandlers(interrupted ? Duration.ZERO : timeout);
-    timeIsUp = true;
-    giveBackWaiting();
-    for (Delivery delivery : prefetched.unfinished()) {
-      LOG.info("{}: {} still runs after the timeout", queue, delivery);
-      settle(delivery, new Verdict.Released(Duration.ZERO));
-    }
-    workers.interrupt();
-    handling.abandon();
-    try {
-      if (!settleBuffer.awaitEmpty(SETTLE_ON_CLOSE)) {
-        LOG.warn("{}: what was handled last could not be settled, it is redelivered", queue);
-      }
-    } catch (InterruptedException e) {
-      interrupted = true;
-    }
-    settleBuffer.close();
-    renewals.close();
-    engine.forget(this);
-    return interrupted | Thread.interrupted();
-  }
-
-  private static Duration shorter(Duration a, Duration b) {
-    return a.compareTo(b) < 0 ? a : b;
-  }
-
-  private boolean awaitStopped() {
-    try {
-      stopped.await();
-      return true;
-    } catch (InterruptedException e) {
-      return false;
-    }
+    closing.close(timeout);
   }
 
   private void giveBackWaiting() {
     for (Delivery delivery : prefetched.drain()) {
-      if (delivery.isSettled() && !delivery.lease().isOfKey()) {
+      if (!keyOrder.withdraw(delivery)) {
+        continue;
+      }
+      if (delivery.isSettled()) {
         LOG.warn("{}: {} was deleted when it was claimed, and is lost", queue, delivery);
       }
       settle(delivery, new Verdict.Released(Duration.ZERO));
@@ -300,16 +281,44 @@ public final class Consumer implements AutoCloseable {
     }
   }
 
-  /** Idle workers wait for a delivery that does not come: only those that run are waited for. */
-  private boolean awaitHandlers(Duration timeout) {
-    long end = System.nanoTime() + shorter(timeout, FOR_EVER).toNanos();
-    try {
-      while (!prefetched.isEmpty() && System.nanoTime() - end < 0) {
-        workers.await(Duration.ofMillis(5));
+  /** What closing takes. */
+  private final class Stopping implements Closing.Stoppable {
+    @Override
+    public void beginStop() {
+      stopping = true;
+    }
+
+    @Override
+    public boolean stop(Duration timeout) {
+      subscription.close();
+      fetcher.close();
+      boolean interrupted = Thread.interrupted();
+      if (!handling.finishesWhatWaits()) {
+        giveBackWaiting();
       }
-      return false;
-    } catch (InterruptedException e) {
-      return true;
+      interrupted |=
+          closing.awaitHandlers(() -> !prefetched.isEmpty(), interrupted ? Duration.ZERO : timeout);
+      timeIsUp = true;
+      giveBackWaiting();
+      for (Delivery delivery : prefetched.unfinished()) {
+        LOG.info("{}: {} still runs after the timeout", queue, delivery);
+        settle(delivery, new Verdict.Released(Duration.ZERO));
+      }
+      workers.interrupt();
+      handling.abandon();
+      try {
+        if (!settleBuffer.awaitEmpty(SETTLE_ON_CLOSE)) {
+          LOG.warn("{}: what was handled last could not be settled, it is redelivered", queue);
+        }
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+      settleBuffer.close();
+      renewals.close();
+      interrupted |= Thread.interrupted();
+      election.ifPresent(Election::close);
+      engine.forget(Consumer.this);
+      return interrupted | Thread.interrupted();
     }
   }
 }

@@ -25,6 +25,8 @@ import java.util.Set;
  *     and later), default no
  * @param shutdownTimeout how long {@link Consumer#close()} waits for running handlers: zero or
  *     more, default 30 s
+ * @param takeoverPriority on a queue for a single active consumer the one with the highest takes
+ *     over, and has an active one with a lower one step down: -1,000 to 1,000, default 0
  */
 public record ConsumerConfig(
     int concurrency,
@@ -34,7 +36,8 @@ public record ConsumerConfig(
     Duration maxLeaseTime,
     Set<Class<? extends Throwable>> nonRetryable,
     boolean virtualThreads,
-    Duration shutdownTimeout) {
+    Duration shutdownTimeout,
+    int takeoverPriority) {
 
   /** Default of {@link #concurrency}. */
   public static final int DEFAULT_CONCURRENCY = 10;
@@ -53,6 +56,7 @@ public record ConsumerConfig(
 
   private static final int MAX_CONCURRENCY = 10_000;
   private static final int MAX_PREFETCH = 100_000;
+  private static final int MAX_TAKEOVER_PRIORITY = 1_000;
 
   /**
    * Checks the values.
@@ -81,6 +85,10 @@ public record ConsumerConfig(
           "shutdownTimeout must not be negative: " + shutdownTimeout);
     }
     nonRetryable = Set.copyOf(nonRetryable);
+    if (takeoverPriority < -MAX_TAKEOVER_PRIORITY || takeoverPriority > MAX_TAKEOVER_PRIORITY) {
+      throw new IllegalArgumentException(
+          "takeoverPriority must be between -1000 and 1000: " + takeoverPriority);
+    }
   }
 
   /** Ten handlers at a time. */
@@ -93,7 +101,8 @@ public record ConsumerConfig(
         DEFAULT_MAX_LEASE_TIME,
         Set.of(),
         false,
-        DEFAULT_SHUTDOWN_TIMEOUT);
+        DEFAULT_SHUTDOWN_TIMEOUT,
+        0);
   }
 
   /** This configuration with another concurrency, and room for at least as many messages. */
@@ -106,7 +115,8 @@ public record ConsumerConfig(
         maxLeaseTime,
         nonRetryable,
         virtualThreads,
-        shutdownTimeout);
+        shutdownTimeout,
+        takeoverPriority);
   }
 
   /** This configuration with another bound on what is claimed and not handled, in messages. */
@@ -119,7 +129,8 @@ public record ConsumerConfig(
         maxLeaseTime,
         nonRetryable,
         virtualThreads,
-        shutdownTimeout);
+        shutdownTimeout,
+        takeoverPriority);
   }
 
   /** This configuration with another bound on what is claimed and not handled, in bytes. */
@@ -132,7 +143,8 @@ public record ConsumerConfig(
         maxLeaseTime,
         nonRetryable,
         virtualThreads,
-        shutdownTimeout);
+        shutdownTimeout,
+        takeoverPriority);
   }
 
   /** This configuration with a visibility timeout of its own. */
@@ -145,7 +157,8 @@ public record ConsumerConfig(
         maxLeaseTime,
         nonRetryable,
         virtualThreads,
-        shutdownTimeout);
+        shutdownTimeout,
+        takeoverPriority);
   }
 
   /** This configuration with another bound on renewing. */
@@ -158,7 +171,8 @@ public record ConsumerConfig(
         maxLeaseTime,
         nonRetryable,
         virtualThreads,
-        shutdownTimeout);
+        shutdownTimeout,
+        takeoverPriority);
   }
 
   /** This configuration with other exception types that are not tried again. */
@@ -171,7 +185,8 @@ public record ConsumerConfig(
         maxLeaseTime,
         nonRetryable,
         virtualThreads,
-        shutdownTimeout);
+        shutdownTimeout,
+        takeoverPriority);
   }
 
   /** This configuration with handlers on virtual threads, if the virtual machine has them. */
@@ -184,7 +199,8 @@ public record ConsumerConfig(
         maxLeaseTime,
         nonRetryable,
         virtualThreads,
-        shutdownTimeout);
+        shutdownTimeout,
+        takeoverPriority);
   }
 
   /** This configuration with another time for running handlers to finish. */
@@ -197,7 +213,22 @@ public record ConsumerConfig(
         maxLeaseTime,
         nonRetryable,
         virtualThreads,
-        shutdownTimeout);
+        shutdownTimeout,
+        takeoverPriority);
+  }
+
+  /** This configuration with another priority among those who may become the active consumer. */
+  public ConsumerConfig withTakeoverPriority(int takeoverPriority) {
+    return new ConsumerConfig(
+        concurrency,
+        prefetch,
+        prefetchBytes,
+        visibilityTimeout,
+        maxLeaseTime,
+        nonRetryable,
+        virtualThreads,
+        shutdownTimeout,
+        takeoverPriority);
   }
 
   /** Whether an exception means that trying again is useless. */

@@ -29,12 +29,26 @@ public final class Delivery {
   private final int deliveries;
   private final int acquired;
   private final Settler settler;
+  private final long expiresInMicros;
+  private final long askedNanos;
   private final AtomicBoolean settled = new AtomicBoolean();
   private volatile Lease lease;
   private volatile boolean byOutcomeOnly;
   private volatile boolean ackedInTransaction;
 
-  Delivery(String queue, Lease lease, ClaimStore.Claimed claimed, MessageRow row, Settler settler) {
+  /**
+   * A message of a claim.
+   *
+   * @param askedNanos when the claim was begun, by this process's clock: what is left of the
+   *     message's time is counted from there, so that it is never taken for longer than it is
+   */
+  Delivery(
+      String queue,
+      Lease lease,
+      ClaimStore.Claimed claimed,
+      MessageRow row,
+      Settler settler,
+      long askedNanos) {
     this.queue = queue;
     this.lease = lease;
     this.id = new MessageId(claimed.id());
@@ -42,6 +56,8 @@ public final class Delivery {
     this.deliveries = claimed.deliveries();
     this.acquired = claimed.acquired();
     this.settler = settler;
+    this.expiresInMicros = claimed.expiresInMicros();
+    this.askedNanos = askedNanos;
   }
 
   /** The name of the queue. */
@@ -189,6 +205,20 @@ public final class Delivery {
     lease = settler.extend(this, visibilityTimeout);
   }
 
+  /**
+   * Whether the message's time is over, as far as this process can tell without asking the
+   * database; a moment early rather than late.
+   */
+  boolean isExpired() {
+    return expiresInMicros != ClaimStore.Claimed.NEVER
+        && (System.nanoTime() - askedNanos) / 1_000 >= expiresInMicros;
+  }
+
+  /** Whether its time was over when it was claimed. */
+  boolean wasExpired() {
+    return expiresInMicros <= 0;
+  }
+
   Lease lease() {
     return lease;
   }
@@ -228,9 +258,10 @@ public final class Delivery {
     return row.message().payload().length;
   }
 
-  /** Unless it is done, what comes after it of its key, if it has one, must not be handled. */
+  /** If it comes back, what comes after it of its key, if it has one, must not be handled. */
   void breaksOffBy(Verdict verdict) {
-    if (lease.isOfKey() && !(verdict instanceof Verdict.Done)) {
+    boolean gone = verdict instanceof Verdict.Done || verdict instanceof Verdict.Expired;
+    if (lease.isOfKey() && !gone) {
       lease.breakOff();
     }
   }

@@ -1,5 +1,6 @@
 package dev.trunkline.queue;
 
+import dev.trunkline.event.TrunklineListener;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Notifications;
 import dev.trunkline.internal.loop.DueTime;
@@ -33,20 +34,27 @@ final class Engine {
   private final Signals signals = new Signals(System::nanoTime);
   private final DueTime due = new DueTime();
   private final DueTime expiry = new DueTime();
+  private final DueTime over = new DueTime();
   private final Announcer announcer;
   private final Wakeups wakeups;
   private final Settler settler;
   private final LeaseReaper reaper;
   private final Pulse pulse;
   private final Housekeeping housekeeping;
+  private final FlowWatch flowWatch;
   private final List<Loop> loops = new ArrayList<>();
   private final Notifications notifications;
   private final boolean mayListen;
+  private final Duration pollInterval;
   private final Set<Consumer> consumers = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean closed = new AtomicBoolean();
   private final Semaphore transactionSlots;
 
-  Engine(Database database, Notifications notifications, QueuesConfig config) {
+  Engine(
+      Database database,
+      Notifications notifications,
+      QueuesConfig config,
+      TrunklineListener listener) {
     this.database = database;
     int pool = database.poolSize().orElse(Integer.MAX_VALUE);
     this.transactionSlots = new Semaphore(Math.max(1, pool - CONNECTIONS_OF_OUR_OWN), true);
@@ -55,6 +63,7 @@ final class Engine {
     this.wakeups = new Wakeups(signals, announcer, due);
     this.settler = new Settler(database, wakeups, consumer);
     this.reaper = new LeaseReaper(database, wakeups, expiry);
+    this.pollInterval = config.pollInterval();
     this.mayListen = config.notifyMode() != NotifyMode.OFF;
     this.notifications = notifications;
     notifications.subscribe(this::announced, signals::wakeAll);
@@ -62,14 +71,18 @@ final class Engine {
     Loop reaping = new Loop("reaper", reaper);
     due.onBroughtForward(scheduling::wake);
     expiry.onBroughtForward(reaping::wake);
+    Loop sweeping = new Loop("sweep", new ExpirySweep(database, wakeups, over));
+    over.onBroughtForward(sweeping::wake);
     this.housekeeping = new Housekeeping(database);
     Loop housekeeper = new Loop("housekeeping", housekeeping);
     Pulse.Listeners listeners =
-        new Pulse.Listeners(signals, announcer, due, expiry, housekeeper::wake);
+        new Pulse.Listeners(signals, announcer, due, expiry, over, housekeeper::wake);
     this.pulse = new Pulse(database, consumer, listeners, config.pollInterval());
+    this.flowWatch = new FlowWatch(database, listener, config.pollInterval(), this::tallyFrom);
     loops.add(new Loop("pulse", pulse));
     loops.add(scheduling);
     loops.add(reaping);
+    loops.add(sweeping);
     loops.add(housekeeper);
   }
 
@@ -77,6 +90,7 @@ final class Engine {
   Engine start() {
     consumer.register();
     announcer.start();
+    flowWatch.start();
     loops.forEach(Loop::start);
     return this;
   }
@@ -109,9 +123,30 @@ final class Engine {
     return expiry;
   }
 
+  /** How full bounded queues are. */
+  FlowWatch flowWatch() {
+    return flowWatch;
+  }
+
+  /** How often those look by themselves who wait for a change. */
+  Duration pollInterval() {
+    return pollInterval;
+  }
+
+  /** The place of the active consumer of a queue may be free, or wanted. */
+  void vacant(int queueId) {
+    flowWatch.vacant(queueId);
+    announcer.vacant(queueId);
+  }
+
+  /** Where the living rows of the tally begin, if it costs much to look at all. */
+  long tallyFrom() {
+    return pulse.deadAreMany() ? housekeeping.tallyFrom() : 0;
+  }
+
   /** Counts, and the age of the oldest ready message, without walking what died. */
   Optional<QueueStats> stats(QueueRow queue) {
-    long tallyFrom = pulse.deadAreMany() ? housekeeping.tallyFrom() : 0;
+    long tallyFrom = tallyFrom();
     long[] floors = pulse.deadAreMany() ? signals.lanes(queue.id()).floors() : new long[10];
     return database
         .run(session -> TallyStore.stats(session, queue.id(), tallyFrom, floors))
@@ -176,6 +211,8 @@ final class Engine {
         signals.appeared(ready.queueId(), ready.runs());
       } else if (announcement instanceof Announcement.Due dueSoon) {
         due.in(dueSoon.millis());
+      } else if (announcement instanceof Announcement.Vacant vacant) {
+        flowWatch.vacant(vacant.queueId());
       }
     }
   }
@@ -203,6 +240,7 @@ final class Engine {
     loops.forEach(Loop::stop);
     loops.forEach(Loop::close);
     announcer.close();
+    flowWatch.close();
     interrupted |= Thread.interrupted();
     try {
       reaper.releaseAllOf(consumer.id());

@@ -128,7 +128,7 @@ final class FifoClaimStore {
       ), gone AS (
         DELETE FROM trunkline.line
         WHERE ctid = ANY (ARRAY(SELECT tid FROM chosen))
-        RETURNING id, deliveries, acquired + 1 AS acquired, key
+        RETURNING id, bytes, deliveries, acquired + 1 AS acquired, key
       ), leased AS (
         INSERT INTO trunkline.lease (
           consumer_id, visible_at, queue_id, ids, deliveries, acquired, key, key_from)
@@ -185,8 +185,8 @@ final class FifoClaimStore {
         FROM fated
         WHERE fate IN ('left', 'empty') AND NOT baton AND key IN (SELECT key FROM mine)
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready, in_flight)
-        SELECT :queueId, -count(*), count(*)
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, in_flight)
+        SELECT :queueId, -sum(bytes), -count(*), count(*)
         FROM gone
         HAVING count(*) > 0
       ), judged AS MATERIALIZED (
@@ -206,6 +206,7 @@ final class FifoClaimStore {
         u.acquired,
         m.id IS NOT NULL AS present,
         m.enqueued_at,
+        (extract(epoch FROM m.expires_at - clock_timestamp()) * 1000000)::bigint AS expires_in_us,
         m.priority,
         m.key,
         m.type,
@@ -222,6 +223,7 @@ final class FifoClaimStore {
         SELECT
           id,
           enqueued_at,
+          expires_at,
           priority,
           key,
           type,
@@ -236,7 +238,7 @@ final class FifoClaimStore {
       ) m ON true
       UNION ALL
       SELECT
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         seq, fate, due_in_ms
       FROM judged
       """;

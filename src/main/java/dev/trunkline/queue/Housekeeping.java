@@ -15,6 +15,7 @@ final class Housekeeping implements Step {
   private static final Duration BUSY = Duration.ofSeconds(1);
   private static final Duration IDLE = Duration.ofMinutes(1);
   private static final int FOLD_LIMIT = 20_000;
+  private static final int PRUNE_LIMIT = 5_000;
 
   /** Fewer rows than this are not worth a fold. */
   private static final int WORTH_ANOTHER = 200;
@@ -31,12 +32,14 @@ final class Housekeeping implements Step {
   private final LaggedMark folded = new LaggedMark(LONG_TRANSACTION, System::nanoTime);
 
   private final InboxPruning inboxes;
+  private final SendPruning sends;
   private boolean morePruning;
   private long tidiedNanos = System.nanoTime() - IDLE.toNanos();
 
   Housekeeping(Database database) {
     this.database = database;
     this.inboxes = new InboxPruning(database);
+    this.sends = new SendPruning(database);
   }
 
   @Override
@@ -49,7 +52,11 @@ final class Housekeeping implements Step {
       morePruning = true;
     }
     // A backlog is worked off round by round, so that the fold is not held up.
-    morePruning = morePruning && inboxes.prune();
+    morePruning =
+        morePruning
+            && (inboxes.prune()
+                | sends.prune()
+                | database.run(session -> FlowStore.prune(session, PRUNE_LIMIT)));
     busy |= morePruning;
     return busy ? BUSY : IDLE;
   }

@@ -41,19 +41,39 @@ final class KeyOrder {
       return Optional.empty();
     }
     line.busy = true;
-    return Optional.ofNullable(line.left.poll());
+    return next(line, lease);
   }
 
   /** What is to be handled next by the worker who has handled this one. */
   synchronized Optional<Delivery> next(Delivery handled) {
     Line line = lines.get(handled.lease());
-    if (line == null) {
-      return Optional.empty();
-    }
+    return line == null ? Optional.empty() : next(line, handled.lease());
+  }
+
+  private Optional<Delivery> next(Line line, Lease lease) {
     Delivery next = line.left.poll();
     if (next == null) {
-      lines.remove(handled.lease());
+      lines.remove(lease);
     }
     return Optional.ofNullable(next);
+  }
+
+  /**
+   * This one is not to be taken up any more. Answers whether it was not: else a worker has it, or
+   * has had it.
+   */
+  synchronized boolean withdraw(Delivery delivery) {
+    Lease lease = delivery.lease();
+    if (!lease.isOfKey()) {
+      return true;
+    }
+    Line line = lines.get(lease);
+    if (line == null || !line.left.remove(delivery)) {
+      return false;
+    }
+    if (line.left.isEmpty() && !line.busy) {
+      lines.remove(lease);
+    }
+    return true;
   }
 }

@@ -96,6 +96,7 @@ final class KeyedClaim {
               row.getLong("id"),
               row.getInt("deliveries"),
               row.getInt("acquired"),
+              ClaimStore.expiresInMicros(row),
               row.getBoolean("present") ? MessageRow.of(row, row.getInt("priority")) : null),
           null);
     }

@@ -2,6 +2,7 @@ package dev.trunkline.queue;
 
 import dev.trunkline.error.DatabaseException;
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Session;
 import dev.trunkline.internal.loop.DueTime;
 import dev.trunkline.internal.loop.ProbeBudget;
 import java.time.Duration;
@@ -11,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -37,6 +39,8 @@ final class KeyedClaimer {
   private final Wakeups wakeups;
   private final Settler settler;
   private final DueTime expiry;
+  private final FlowWatch flowWatch;
+  private final Optional<FlowGate> gate;
   private final int maxPerKey;
   private final ProbeBudget budget = new ProbeBudget(System::nanoTime);
 
@@ -46,9 +50,10 @@ final class KeyedClaimer {
   /**
    * For one queue.
    *
+   * @param gate what limits its claims
    * @param maxPerKey messages of a key in one claim
    */
-  KeyedClaimer(Engine engine, QueueRow queue, int maxPerKey) {
+  KeyedClaimer(Engine engine, QueueRow queue, Optional<FlowGate> gate, int maxPerKey) {
     this.database = engine.database();
     this.queue = queue;
     this.consumer = engine.consumer();
@@ -56,15 +61,17 @@ final class KeyedClaimer {
     this.wakeups = engine.wakeups();
     this.settler = engine.settler();
     this.expiry = engine.expiry();
+    this.flowWatch = engine.flowWatch();
+    this.gate = gate;
     this.maxPerKey = maxPerKey;
   }
 
   /** Claims once; see {@link Claimer#claim}. */
   Claimer.Claim claim(int maxMessages, long maxBytes, Optional<Duration> visibilityTimeout) {
-    Claimer.Claim claim = new Claimer.Claim(List.of(), false);
+    Claimer.Claim claim = new Claimer.Claim(List.of(), false, Duration.ZERO);
     for (int round = 0; round < ROUNDS; round++) {
       claim = claimOnce(maxMessages, maxBytes, visibilityTimeout);
-      if (!claim.deliveries().isEmpty() || claim.exhausted()) {
+      if (!claim.deliveries().isEmpty() || claim.exhausted() || !claim.heldFor().isZero()) {
         break;
       }
     }
@@ -73,37 +80,73 @@ final class KeyedClaimer {
 
   private Claimer.Claim claimOnce(
       int maxMessages, long maxBytes, Optional<Duration> visibilityTimeout) {
-    int enough = (int) Math.ceil(maxMessages / messagesPerTurn);
-    int maxTurns = Math.min(Math.max(FEW_TURNS, enough), Claimer.MAX_MESSAGES);
-    boolean everything = everything();
-    KeyedClaim.Request request =
-        new KeyedClaim.Request(
-            queue.id(),
-            consumer.id(),
-            visibilityTimeout.map(Duration::toMillis).orElse(-1L),
-            maxMessages,
-            maxBytes,
-            new KeyedClaim.Depth(maxTurns, Math.min(maxPerKey, maxMessages), everything));
-    Lanes.Attempt attempt = lanes.begin();
-    long begin = System.nanoTime();
-    List<KeyedClaim.Found> found;
+    long timeoutMs = visibilityTimeout.map(Duration::toMillis).orElse(-1L);
+    long askedNanos = System.nanoTime();
+    AtomicBoolean begun = new AtomicBoolean();
+    FlowGate.Claiming<Round> claiming =
+        (session, messages) -> {
+          KeyedClaim.Request request = request(messages, maxBytes, timeoutMs);
+          Lanes.Attempt attempt = lanes.begin();
+          begun.set(true);
+          return new Round(request, attempt, take(session, request, attempt));
+        };
+    FlowGate.Passed<Round> passed;
     try {
-      found =
-          database.run(
-              session ->
-                  queue.config().ordering().isFifo()
-                      ? FifoClaimStore.claim(session, request, attempt)
-                      : FairClaimStore.claim(session, request, attempt));
+      passed =
+          gate.isPresent()
+              ? gate.get().pass(maxMessages, claiming, Round::messages)
+              : new FlowGate.Passed<>(
+                  Optional.of(database.run(session -> claiming.claim(session, maxMessages))),
+                  Duration.ZERO);
     } catch (RuntimeException | Error e) {
-      lanes.failed();
+      if (begun.get()) {
+        lanes.failed();
+      }
       throw e;
     }
-    if (everything) {
+    return passed
+        .claimed()
+        .map(round -> claimed(round, passed.heldFor(), askedNanos))
+        .orElseGet(() -> new Claimer.Claim(List.of(), false, passed.heldFor()));
+  }
+
+  /** What was asked for, and came of it. */
+  private record Round(
+      KeyedClaim.Request request, Lanes.Attempt attempt, List<KeyedClaim.Found> found) {
+    int messages() {
+      return (int) found.stream().filter(one -> one.message() != null).count();
+    }
+  }
+
+  private KeyedClaim.Request request(int maxMessages, long maxBytes, long visibilityTimeoutMs) {
+    int enough = (int) Math.ceil(maxMessages / messagesPerTurn);
+    int maxTurns = Math.min(Math.max(FEW_TURNS, enough), Claimer.MAX_MESSAGES);
+    return new KeyedClaim.Request(
+        queue.id(),
+        consumer.id(),
+        visibilityTimeoutMs,
+        maxMessages,
+        maxBytes,
+        new KeyedClaim.Depth(maxTurns, Math.min(maxPerKey, maxMessages), everything()));
+  }
+
+  private List<KeyedClaim.Found> take(
+      Session session, KeyedClaim.Request request, Lanes.Attempt attempt) {
+    long begin = System.nanoTime();
+    List<KeyedClaim.Found> found =
+        queue.config().ordering().isFifo()
+            ? FifoClaimStore.claim(session, request, attempt)
+            : FairClaimStore.claim(session, request, attempt);
+    if (request.depth().everything()) {
       spent(Duration.ofNanos(System.nanoTime() - begin));
     }
+    return found;
+  }
+
+  private Claimer.Claim claimed(Round round, Duration heldFor, long askedNanos) {
     List<KeyedClaim.Turn> turns = new ArrayList<>();
     List<ClaimStore.Claimed> messages = new ArrayList<>();
-    for (KeyedClaim.Found one : found) {
+    for (KeyedClaim.Found one : round.found()) {
       KeyedClaim.Turn turn = one.turn();
       if (turn != null) {
         turns.add(turn);
@@ -117,8 +160,12 @@ final class KeyedClaimer {
     messages.sort(
         Comparator.comparingLong(ClaimStore.Claimed::leaseId)
             .thenComparingLong(ClaimStore.Claimed::position));
-    boolean exhausted = understand(attempt, turns, messages.size(), maxTurns);
-    return new Claimer.Claim(deliveries(messages), exhausted);
+    boolean exhausted =
+        understand(round.attempt(), turns, messages.size(), round.request().depth().maxTurns());
+    if (!messages.isEmpty()) {
+      flowWatch.claimed(queue.id());
+    }
+    return new Claimer.Claim(deliveries(messages, askedNanos), exhausted, heldFor);
   }
 
   private boolean understand(
@@ -178,38 +225,51 @@ final class KeyedClaimer {
     }
   }
 
-  private List<Delivery> deliveries(List<ClaimStore.Claimed> messages) {
+  private List<Delivery> deliveries(List<ClaimStore.Claimed> messages, long askedNanos) {
     Map<Long, List<ClaimStore.Claimed>> byLease = new LinkedHashMap<>();
     messages.forEach(
         message ->
             byLease.computeIfAbsent(message.leaseId(), id -> new ArrayList<>()).add(message));
     List<Delivery> deliveries = new ArrayList<>(messages.size());
-    byLease.forEach(
-        (leaseId, some) -> {
-          Duration hiddenFor = Duration.ofMillis(some.get(0).hiddenForMs());
-          Lease lease =
-              new Lease(
-                  leaseId,
-                  queue.id(),
-                  hiddenFor,
-                  some.stream().map(ClaimStore.Claimed::id).toList());
-          if (queue.config().ordering().isFifo()) {
-            lease.ofKey();
-          }
-          expiry.in(hiddenFor.toMillis());
-          List<Long> missing = new ArrayList<>();
-          for (ClaimStore.Claimed message : some) {
-            MessageRow row = message.row();
-            if (row == null) {
-              missing.add(message.id());
-            } else {
-              deliveries.add(new Delivery(queue.name(), lease, message, row, settler));
-            }
-          }
-          if (!missing.isEmpty()) {
-            settler.dropMissing(lease, missing);
-          }
-        });
+    byLease.values().forEach(some -> deliveries.addAll(ofLease(some, askedNanos)));
+    return deliveries;
+  }
+
+  private List<Delivery> ofLease(List<ClaimStore.Claimed> messages, long askedNanos) {
+    Duration hiddenFor = Duration.ofMillis(messages.get(0).hiddenForMs());
+    Lease lease =
+        new Lease(
+            messages.get(0).leaseId(),
+            queue.id(),
+            hiddenFor,
+            messages.stream().map(ClaimStore.Claimed::id).toList());
+    long countedFrom = askedNanos;
+    if (queue.config().ordering().isFifo()) {
+      lease.ofKey();
+      // What is taken for expired is gone for certain, so rather a moment late than early.
+      countedFrom = System.nanoTime();
+    }
+    expiry.in(hiddenFor.toMillis());
+    List<Delivery> deliveries = new ArrayList<>(messages.size());
+    List<Long> missing = new ArrayList<>();
+    List<Settlement> expired = new ArrayList<>();
+    for (ClaimStore.Claimed message : messages) {
+      MessageRow row = message.row();
+      if (row == null) {
+        missing.add(message.id());
+        continue;
+      }
+      Delivery delivery = new Delivery(queue.name(), lease, message, row, settler, countedFrom);
+      if (delivery.isExpired()) {
+        expired.add(new Settlement(delivery, new Verdict.Expired()));
+      } else {
+        deliveries.add(delivery);
+      }
+    }
+    if (!missing.isEmpty()) {
+      settler.dropMissing(lease, missing);
+    }
+    settler.dropExpired(expired);
     return deliveries;
   }
 

@@ -8,35 +8,25 @@ final class KeyedPublishStore {
   private KeyedPublishStore() {}
 
   /**
-   * Stores messages in the lines of their keys, and announces the keys that nobody has announced:
-   * by a mark, for the senders to come, and an arrival, for the claimers.
+   * Puts what has been {@code placed} (id, key, bytes, expires_at) into the lines of its keys, and
+   * announces the keys that nobody has announced: by a mark, for the senders to come, and an
+   * arrival, for the claimers. Part of a statement that stores.
    *
    * <p>A key that has a mark need not be announced, if the mark is still there when it is locked:
    * the key is not closed before this transaction ends. The lock is one that senders share; a mark
    * that cannot be had at once is none, so nobody waits. At REPEATABLE READ and above marks may be
    * long gone, and locking one that is would fail: all keys are announced, by arrivals alone.
    * Index: key_mark_pkey.
-   *
-   * <p>Ids are handed out in the order of the arrays. Answers nothing if the queue was deleted.
    */
-  private static final String SEND =
+  static final String JOIN_LINES =
       """
-      WITH stored AS (
-        INSERT INTO trunkline.message (queue_id, priority, key, type, content_type, headers, payload)
-        SELECT q.id, m.priority, m.key, m.type, m.content_type, jsonb_object(m.headers::text[]), m.payload
-        FROM trunkline.queue q
-        CROSS JOIN unnest(
-          :payloads::bytea[], :priorities::smallint[], :keys::text[], :types::text[], :contentTypes::text[],
-          :headers::text[]) AS m(payload, priority, key, type, content_type, headers)
-        WHERE q.id = :queueId AND q.deleted_at IS NULL
-        RETURNING id, key COLLATE "C" AS key, octet_length(payload) AS bytes
-      ), lined AS (
-        INSERT INTO trunkline.line (id, queue_id, bytes, key)
-        SELECT id, :queueId, bytes, key
-        FROM stored
+      lined AS (
+        INSERT INTO trunkline.line (id, expires_at, queue_id, bytes, key)
+        SELECT id, expires_at, :queueId, bytes, key
+        FROM placed
       ), sent AS MATERIALIZED (
         SELECT key, min(id) AS first
-        FROM stored
+        FROM placed
         GROUP BY key
       ), known AS MATERIALIZED (
         SELECT sent.key
@@ -62,19 +52,42 @@ final class KeyedPublishStore {
         INSERT INTO trunkline.turn (seq, queue_id, key)
         SELECT first, :queueId, key
         FROM fresh
-      ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, sent, ready)
-        SELECT :queueId, count(*), count(*)
-        FROM stored
+      )
+      """;
+
+  /**
+   * Stores messages that wait by key, ready at once.
+   *
+   * <p>Ids are handed out in the order of the arrays. Answers nothing if the queue was deleted.
+   */
+  private static final String SEND =
+      """
+      WITH placed AS (
+        INSERT INTO trunkline.message (queue_id, priority, key, type, content_type, headers, payload)
+        SELECT q.id, m.priority, m.key, m.type, m.content_type, jsonb_object(m.headers::text[]), m.payload
+        FROM trunkline.queue q
+        CROSS JOIN unnest(
+          :payloads::bytea[], :priorities::smallint[], :keys::text[], :types::text[], :contentTypes::text[],
+          :headers::text[]) AS m(payload, priority, key, type, content_type, headers)
+        WHERE q.id = :queueId AND q.deleted_at IS NULL
+        RETURNING id, key COLLATE "C" AS key, octet_length(payload) AS bytes, expires_at
+      ),
+      """
+          + JOIN_LINES
+          + """
+      , counted AS (
+        INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, ready)
+        SELECT :queueId, count(*), sum(bytes), count(*)
+        FROM placed
         HAVING count(*) > 0
       )
       SELECT id, 0::bigint AS due_in_ms
-      FROM stored
+      FROM placed
       """;
 
   static List<PublishStore.Stored> store(Session session, int queueId, OutgoingBatch batch) {
     return session
-        .storing(SEND)
+        .lasting(SEND)
         .bind("queueId", queueId)
         .bindArray("payloads", batch.payloads())
         .bindArray("priorities", batch.priorities())
@@ -82,6 +95,6 @@ final class KeyedPublishStore {
         .bindArray("types", batch.types())
         .bindArray("contentTypes", batch.contentTypes())
         .bindArray("headers", batch.headers())
-        .list(row -> new PublishStore.Stored(row.getLong("id"), row.getLong("due_in_ms")));
+        .list(row -> new PublishStore.Stored(row.getLong("id"), row.getLong("due_in_ms"), true));
   }
 }

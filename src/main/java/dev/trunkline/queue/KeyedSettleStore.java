@@ -164,24 +164,25 @@ final class KeyedSettleStore {
   private static final String RETURN_FIFO =
       """
       WITH item AS MATERIALIZED (
-        SELECT i.id, i.deliveries, i.acquired, i.delay_ms, m.bytes, m.key
+        SELECT i.id, i.deliveries, i.acquired, i.delay_ms, m.bytes, m.expires_at, m.key
         FROM unnest(:ids::bigint[], :deliveries::integer[], :acquired::integer[], :delaysMs::bigint[])
           AS i(id, deliveries, acquired, delay_ms)
         CROSS JOIN LATERAL (
-          SELECT octet_length(payload) AS bytes, coalesce(key, '') AS key
+          SELECT octet_length(payload) AS bytes, expires_at, coalesce(key, '') AS key
           FROM trunkline.message
           WHERE message.id = i.id
           OFFSET 0) m
       ), lined AS (
-        INSERT INTO trunkline.line (id, due_at, queue_id, bytes, deliveries, acquired, key)
+        INSERT INTO trunkline.line (id, due_at, expires_at, queue_id, bytes, deliveries, acquired, key)
         SELECT
           id,
           CASE WHEN delay_ms > 0 THEN clock_timestamp() + delay_ms * interval '1 millisecond' END,
-          :queueId, bytes, deliveries, acquired, key
+          expires_at, :queueId, bytes, deliveries, acquired, key
         FROM item
       )
-      INSERT INTO trunkline.tally (queue_id, in_flight, ready)
-      SELECT :queueId, -cardinality(:ids::bigint[]), (SELECT count(*) FROM item)
+      INSERT INTO trunkline.tally (queue_id, in_flight, waiting_bytes, ready)
+      SELECT :queueId, -cardinality(:ids::bigint[]), coalesce(sum(bytes), 0), count(*)
+      FROM item
       RETURNING queue_id
       """;
 
@@ -192,24 +193,25 @@ final class KeyedSettleStore {
   private static final String RETURN_FAIR =
       """
       WITH item AS MATERIALIZED (
-        SELECT i.id, i.deliveries, i.acquired, i.delay_ms, m.bytes, m.priority, m.key
+        SELECT i.id, i.deliveries, i.acquired, i.delay_ms, m.bytes, m.expires_at, m.priority, m.key
         FROM unnest(:ids::bigint[], :deliveries::integer[], :acquired::integer[], :delaysMs::bigint[])
           AS i(id, deliveries, acquired, delay_ms)
         CROSS JOIN LATERAL (
-          SELECT octet_length(payload) AS bytes, priority, coalesce(key, '') AS key
+          SELECT octet_length(payload) AS bytes, expires_at, priority, coalesce(key, '') AS key
           FROM trunkline.message
           WHERE message.id = i.id
           OFFSET 0) m
       ), later AS (
-        INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority, deliveries, acquired, key)
+        INSERT INTO trunkline.scheduled (
+          id, due_at, queue_id, bytes, priority, deliveries, acquired, expires_at, key)
         SELECT
           id, clock_timestamp() + delay_ms * interval '1 millisecond', :queueId, bytes, priority, deliveries, acquired,
-          key
+          expires_at, key
         FROM item
         WHERE delay_ms > 0
       ), lined AS (
-        INSERT INTO trunkline.line (id, queue_id, bytes, deliveries, acquired, key)
-        SELECT id, :queueId, bytes, deliveries, acquired, key
+        INSERT INTO trunkline.line (id, expires_at, queue_id, bytes, deliveries, acquired, key)
+        SELECT id, expires_at, :queueId, bytes, deliveries, acquired, key
         FROM item
         WHERE delay_ms <= 0
       ), arrived AS (
@@ -220,12 +222,14 @@ final class KeyedSettleStore {
         GROUP BY key
         RETURNING seq
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, in_flight, scheduled, ready)
+        INSERT INTO trunkline.tally (queue_id, in_flight, waiting_bytes, scheduled, ready)
         SELECT
           :queueId,
           -cardinality(:ids::bigint[]),
-          (SELECT count(*) FROM item WHERE delay_ms > 0),
-          (SELECT count(*) FROM item WHERE delay_ms <= 0)
+          coalesce(sum(bytes), 0),
+          count(*) FILTER (WHERE delay_ms > 0),
+          count(*) FILTER (WHERE delay_ms <= 0)
+        FROM item
       )
       SELECT min(seq) AS first, max(seq) AS last
       FROM arrived

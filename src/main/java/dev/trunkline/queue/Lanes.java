@@ -6,6 +6,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.UnaryOperator;
 
 /**
  * Where the claims of one queue begin: the low-water hints of its ten priorities, shared by all
@@ -77,6 +78,16 @@ final class Lanes {
 
   /** A claim begins: highest priority first, known stragglers before the rest. */
   Attempt begin() {
+    return begin(ranges -> ranges);
+  }
+
+  /**
+   * A claim begins that looks in another order.
+   *
+   * @param order may cut ranges and mix those of different priorities; within a priority the parts
+   *     have to stay in their order
+   */
+  Attempt begin(UnaryOperator<List<Range>> order) {
     lock.lock();
     try {
       long now = System.nanoTime();
@@ -92,7 +103,7 @@ final class Lanes {
         lanes[priority].addRanges(priority, saturated, ranges);
       }
       underWay++;
-      return new Attempt(List.copyOf(ranges), announced.size());
+      return new Attempt(List.copyOf(order.apply(ranges)), announced.size());
     } finally {
       lock.unlock();
     }

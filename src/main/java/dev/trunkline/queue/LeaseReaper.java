@@ -2,15 +2,14 @@ package dev.trunkline.queue;
 
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Session;
 import dev.trunkline.internal.loop.DueTime;
-import dev.trunkline.internal.loop.ProbeBudget;
 import dev.trunkline.internal.loop.Step;
+import dev.trunkline.internal.work.TakingBack;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,9 +25,6 @@ import org.slf4j.LoggerFactory;
 final class LeaseReaper implements Step {
   private static final Logger LOG = LoggerFactory.getLogger(LeaseReaper.class);
 
-  /** Leases looked up at a time; each is then taken back in a transaction of its own. */
-  private static final int PAGE = 100;
-
   private static final Verdict LOST =
       new Verdict.Failed(Optional.empty(), null, DeathReason.LEASE_EXPIRED);
 
@@ -36,15 +32,13 @@ final class LeaseReaper implements Step {
   private final Wakeups wakeups;
   private final DueTime expiry;
 
-  /** Leases that failed the last time, so that each is logged once. */
-  private final Set<Long> stuck = ConcurrentHashMap.newKeySet();
-
-  private final ProbeBudget budget = new ProbeBudget(System::nanoTime);
+  private final TakingBack<Verdict> takingBack;
 
   LeaseReaper(Database database, Wakeups wakeups, DueTime expiry) {
     this.database = database;
     this.wakeups = wakeups;
     this.expiry = expiry;
+    this.takingBack = new TakingBack<>(database, expiry, new Leases(), this::takeBack);
   }
 
   @Override
@@ -63,77 +57,48 @@ final class LeaseReaper implements Step {
    * Takes back all that has expired; now null means the database's clock. Answers how many leases.
    */
   int reapExpired(@Nullable Instant now) {
-    int reaped = 0;
-    while (true) {
-      boolean everything = budget.allows();
-      long begin = System.nanoTime();
-      List<Long> leases =
-          database.run(session -> ReapStore.expired(session, everything, now, PAGE));
-      if (everything) {
-        budget.spent(Duration.ofNanos(System.nanoTime() - begin));
-      }
-      int taken = 0;
-      for (long lease : leases) {
-        taken += takeBack(lease, false, now, LOST) ? 1 : 0;
-      }
-      reaped += taken;
-      if (leases.size() < PAGE || taken == 0) {
-        return reaped;
-      }
-    }
+    return takingBack.expired(now, LOST);
   }
 
   /**
    * Gives back, uncounted, whatever a process still holds: its own, when it stops in good order.
    */
   void releaseAllOf(long consumerId) {
-    takeBackAllOf(consumerId, new Verdict.Released(Duration.ZERO));
+    takingBack.allOf(consumerId, new Verdict.Released(Duration.ZERO));
   }
 
   private void buryTheSilent() {
     for (long consumerId : database.run(ConsumerStore::silent)) {
-      int leases = takeBackAllOf(consumerId, LOST);
+      int leases = takingBack.allOf(consumerId, LOST);
       if (database.run(session -> ConsumerStore.remove(session, consumerId))) {
         LOG.warn("consumer {} has fallen silent: {} leases were taken back", consumerId, leases);
       }
     }
   }
 
-  private int takeBackAllOf(long consumerId, Verdict verdict) {
-    int all = 0;
-    while (true) {
-      List<Long> leases = database.run(session -> ReapStore.orphaned(session, consumerId, PAGE));
-      int taken = 0;
-      for (long lease : leases) {
-        taken += takeBack(lease, true, null, verdict) ? 1 : 0;
-      }
-      all += taken;
-      if (taken == 0) {
-        return all;
-      }
-    }
+  private boolean takeBack(long leaseId, boolean orphaned, @Nullable Instant now, Verdict verdict) {
+    Optional<Reclaimed> reclaimed =
+        database.inTransaction(
+            session ->
+                ReapStore.takeBack(session, leaseId, orphaned, now)
+                    .map(
+                        lease ->
+                            new Reclaimed(
+                                lease.queueId(), Settler.reclaim(session, lease, verdict))));
+    reclaimed.ifPresent(done -> done.result().announce(wakeups, done.queueId()));
+    return reclaimed.isPresent();
   }
 
-  /** One lease, one transaction: a lease that cannot be taken back holds up no other. */
-  private boolean takeBack(long leaseId, boolean orphaned, @Nullable Instant now, Verdict verdict) {
-    try {
-      Optional<Reclaimed> reclaimed =
-          database.inTransaction(
-              session ->
-                  ReapStore.takeBack(session, leaseId, orphaned, now)
-                      .map(
-                          lease ->
-                              new Reclaimed(
-                                  lease.queueId(), Settler.reclaim(session, lease, verdict))));
-      reclaimed.ifPresent(done -> done.result().announce(wakeups, done.queueId()));
-      stuck.remove(leaseId);
-      return reclaimed.isPresent();
-    } catch (dev.trunkline.error.DatabaseException e) {
-      if (stuck.add(leaseId)) {
-        LOG.warn("lease {} could not be taken back, it is tried again until it works", leaseId, e);
-      }
-      expiry.in(1_000);
-      return false;
+  private static final class Leases implements TakingBack.Leases {
+    @Override
+    public List<Long> expired(
+        Session session, boolean everything, @Nullable Instant now, int limit) {
+      return ReapStore.expired(session, everything, now, limit);
+    }
+
+    @Override
+    public List<Long> heldBy(Session session, long consumerId, int limit) {
+      return ReapStore.orphaned(session, consumerId, limit);
     }
   }
 

@@ -7,6 +7,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -61,6 +62,29 @@ final class OutgoingBatch {
 
   int priority(int i) {
     return messages.get(i).priority();
+  }
+
+  /** Whether any of the messages is like this. */
+  boolean anyMatch(Predicate<Message> condition) {
+    return messages.stream().anyMatch(condition);
+  }
+
+  /** What each message is recognised by, or null. */
+  List<@Nullable Fingerprint> fingerprints(@Nullable Deduplication deduplication) {
+    List<@Nullable Fingerprint> fingerprints = new ArrayList<>(messages.size());
+    for (Message message : messages) {
+      fingerprints.add(
+          deduplication == null ? null : Fingerprint.of(message, deduplication).orElse(null));
+    }
+    return fingerprints;
+  }
+
+  @Nullable Long[] timesToLiveMs() {
+    @Nullable Long[] times = new Long[messages.size()];
+    for (int i = 0; i < times.length; i++) {
+      times[i] = messages.get(i).timeToLive().map(Duration::toMillis).orElse(null);
+    }
+    return times;
   }
 
   byte[][] payloads() {

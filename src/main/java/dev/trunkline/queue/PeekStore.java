@@ -73,7 +73,7 @@ final class PeekStore {
       FROM (
         SELECT id, priority, deliveries, acquired, due_at
         FROM trunkline.scheduled
-        WHERE queue_id = :queueId
+        WHERE queue_id = :queueId AND queue_id > 0
         ORDER BY due_at, id
         LIMIT :limit) s
       JOIN LATERAL (

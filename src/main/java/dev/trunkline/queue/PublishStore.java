@@ -32,8 +32,8 @@ final class PublishStore {
         FROM (SELECT id, priority, bytes, (:runs::integer[])[row_number() OVER ()] AS run FROM stored) s
         GROUP BY s.run, s.priority
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, sent, ready)
-        SELECT :queueId, count(*), count(*)
+        INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, ready)
+        SELECT :queueId, count(*), sum(bytes), count(*)
         FROM stored
         HAVING count(*) > 0
       )
@@ -72,8 +72,8 @@ final class PublishStore {
         SELECT id, due_at, :queueId, octet_length(payload), priority, CASE WHEN keyed THEN key END
         FROM incoming
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, sent, scheduled)
-        SELECT :queueId, count(*), count(*)
+        INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, scheduled)
+        SELECT :queueId, count(*), sum(octet_length(payload)), count(*)
         FROM incoming
         HAVING count(*) > 0
       )
@@ -81,8 +81,11 @@ final class PublishStore {
       FROM incoming
       """;
 
-  /** A stored message; dueInMs is zero if it is ready. */
-  record Stored(long id, long dueInMs) {}
+  /**
+   * A stored message; dueInMs is zero if it is ready. If it is not fresh, it was stored before, and
+   * is a duplicate now.
+   */
+  record Stored(long id, long dueInMs, boolean fresh) {}
 
   static List<Stored> store(Session session, int queueId, OutgoingBatch batch) {
     Session.Rows statement =
@@ -100,6 +103,6 @@ final class PublishStore {
     } else {
       statement.bindArray("runs", batch.runs());
     }
-    return statement.list(row -> new Stored(row.getLong("id"), row.getLong("due_in_ms")));
+    return statement.list(row -> new Stored(row.getLong("id"), row.getLong("due_in_ms"), true));
   }
 }

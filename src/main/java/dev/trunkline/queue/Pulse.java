@@ -25,6 +25,7 @@ final class Pulse implements Step {
   private final Announcer announcer;
   private final DueTime due;
   private final DueTime expiry;
+  private final DueTime over;
   private final Runnable tallyHasGrown;
   private final Duration interval;
   private final ProbeBudget budget = new ProbeBudget(System::nanoTime);
@@ -33,7 +34,12 @@ final class Pulse implements Step {
 
   /** What the pulse tells of what it finds. */
   record Listeners(
-      Signals signals, Announcer announcer, DueTime due, DueTime expiry, Runnable tallyHasGrown) {}
+      Signals signals,
+      Announcer announcer,
+      DueTime due,
+      DueTime expiry,
+      DueTime over,
+      Runnable tallyHasGrown) {}
 
   Pulse(Database database, ConsumerIdentity consumer, Listeners listeners, Duration interval) {
     this.database = database;
@@ -42,6 +48,7 @@ final class Pulse implements Step {
     this.announcer = listeners.announcer();
     this.due = listeners.due();
     this.expiry = listeners.expiry();
+    this.over = listeners.over();
     this.tallyHasGrown = listeners.tallyHasGrown();
     this.interval = interval;
   }
@@ -66,6 +73,7 @@ final class Pulse implements Step {
     announcer.alone(found.consumers() <= 1);
     found.dueInMs().ifPresent(due::in);
     found.expiresInMs().ifPresent(expiry::in);
+    found.overInMs().ifPresent(over::in);
     if (found.silent()) {
       expiry.in(0);
     }

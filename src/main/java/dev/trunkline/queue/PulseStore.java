@@ -12,9 +12,10 @@ final class PulseStore {
   /**
    * Says that this process is alive, and looks whether there is anything to do: per lane the first
    * ready run from a place on, or where queues are keyed the first turn (-1 if there is none), how
-   * long until the next scheduled message is due and the next lease expires, whether another
-   * process has fallen silent, and how many there are. Each look is one step into an index; where
-   * it begins is a hint, so that it does not walk what has died.
+   * long until the next scheduled message or turn is due and the next lease expires, how long until
+   * the time of a message in line is over (if it is soon), whether another process has fallen
+   * silent, and how many there are. Each look is one step into an index; where it begins is a hint,
+   * so that it does not walk what has died.
    */
   private static final String LOOK =
       """
@@ -61,6 +62,40 @@ final class PulseStore {
           ORDER BY visible_at
           LIMIT 1
         ) AS expires_in_ms,
+        (
+          SELECT (extract(epoch FROM min(soon.expires_at) - clock_timestamp()) * 1000)::bigint
+          FROM (
+            (
+              SELECT expires_at
+              FROM trunkline.ready
+              WHERE expires_at >= (
+                SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '2 seconds' END)
+                AND expires_at <= (SELECT clock_timestamp() + interval '2 seconds')
+              ORDER BY expires_at
+              LIMIT 1
+            )
+            UNION ALL
+            (
+              SELECT expires_at
+              FROM trunkline.scheduled
+              WHERE expires_at >= (
+                SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '2 seconds' END)
+                AND expires_at <= (SELECT clock_timestamp() + interval '2 seconds')
+              ORDER BY expires_at
+              LIMIT 1
+            )
+            UNION ALL
+            (
+              SELECT expires_at
+              FROM trunkline.line
+              WHERE expires_at >= (
+                SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '2 seconds' END)
+                AND expires_at <= (SELECT clock_timestamp() + interval '2 seconds')
+              ORDER BY expires_at
+              LIMIT 1
+            )
+          ) soon
+        ) AS over_in_ms,
         (SELECT coalesce(max(id), 0) FROM trunkline.tally) AS newest_tally,
         ARRAY(
           SELECT coalesce((
@@ -94,6 +129,7 @@ final class PulseStore {
       boolean silent,
       OptionalLong dueInMs,
       OptionalLong expiresInMs,
+      OptionalLong overInMs,
       long newestTally,
       long[] firstReady) {
 
@@ -104,6 +140,7 @@ final class PulseStore {
           row.getBoolean("silent"),
           optional(row, "due_in_ms"),
           optional(row, "expires_in_ms"),
+          optional(row, "over_in_ms"),
           row.getLong("newest_tally"),
           unboxed((Long[]) row.getArray("first_ready").getArray()));
     }

@@ -30,6 +30,7 @@ final class Purge {
     long removed = upTo(Long.MAX_VALUE);
     database.run(
         session -> {
+          PurgeStore.producers(session, queueId);
           PurgeStore.keys(session, queueId);
           return true;
         });
@@ -40,6 +41,9 @@ final class Purge {
     long all = 0;
     long round;
     boolean again;
+    // Before: what is sent from here on is no duplicate of what is about to be removed. After: what
+    // was sent meanwhile, and removed, is forgotten, too.
+    forget(newest);
     do {
       // A message moves from ready to lease and back through scheduled: in this order few slip
       // through a round.
@@ -51,7 +55,12 @@ final class Purge {
       all += round;
       again = round > 0 || database.run(session -> PurgeStore.awaitLine(session, queueId, newest));
     } while (again);
+    forget(newest);
     return all;
+  }
+
+  private void forget(long newest) {
+    steps(session -> PurgeStore.remembered(session, queueId, newest, STEP));
   }
 
   private long steps(dev.trunkline.internal.db.Work<Long> step) {

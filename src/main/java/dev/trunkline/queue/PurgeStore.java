@@ -28,24 +28,29 @@ final class PurgeStore {
           FOR UPDATE))
         RETURNING *
       ), item AS MATERIALIZED (
-        SELECT t.seq, t.bytes, t.priority, u.*, u.id <= :upTo AS old
+        SELECT t.seq, t.bytes, t.priority, t.expires_at, u.*, u.id <= :upTo AS old
         FROM taken t
         CROSS JOIN LATERAL unnest(t.ids, t.deliveries, t.acquired) WITH ORDINALITY
           AS u(id, deliveries, acquired, position)
       ), newer AS (
-        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
+        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired, expires_at)
         SELECT
           seq, :queueId, bytes, priority, array_agg(id ORDER BY position),
-          array_agg(coalesce(deliveries, 0) ORDER BY position), array_agg(coalesce(acquired, 0) ORDER BY position)
+          array_agg(coalesce(deliveries, 0) ORDER BY position), array_agg(coalesce(acquired, 0) ORDER BY position),
+          expires_at
         FROM item
         WHERE NOT old
-        GROUP BY seq, bytes, priority
+        GROUP BY seq, bytes, priority, expires_at
+        RETURNING bytes
       ), messages AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM item WHERE old))
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready)
-        SELECT :queueId, -count(*)
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready)
+        SELECT
+          :queueId,
+          (SELECT coalesce(sum(bytes), 0) FROM newer) - (SELECT coalesce(sum(bytes), 0) FROM taken),
+          -count(*)
         FROM item
         WHERE old
         HAVING count(*) > 0
@@ -67,13 +72,13 @@ final class PurgeStore {
           WHERE queue_id = :queueId AND id <= :upTo
           LIMIT :limit
           FOR UPDATE SKIP LOCKED))
-        RETURNING id
+        RETURNING id, bytes
       ), messages AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM gone))
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, ready)
-        SELECT :queueId, -count(*)
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready)
+        SELECT :queueId, -sum(bytes), -count(*)
         FROM gone
         HAVING count(*) > 0
       )
@@ -134,17 +139,17 @@ final class PurgeStore {
         WHERE ctid = ANY (ARRAY(
           SELECT ctid
           FROM trunkline.scheduled
-          WHERE queue_id = :queueId AND id <= :upTo
+          WHERE queue_id = :queueId AND queue_id > 0 AND id <= :upTo
           ORDER BY due_at, id
           LIMIT :limit
           FOR UPDATE))
-        RETURNING id
+        RETURNING id, bytes
       ), messages AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM gone))
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, scheduled)
-        SELECT :queueId, -count(*)
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, scheduled)
+        SELECT :queueId, -sum(bytes), -count(*)
         FROM gone
         HAVING count(*) > 0
       )
@@ -201,6 +206,47 @@ final class PurgeStore {
       )
       SELECT count(*) FROM item WHERE old
       """;
+
+  /**
+   * What duplicates are recognised by, of messages that are removed. Waits for senders of
+   * duplicates that have not committed.
+   */
+  private static final String REMEMBERED =
+      """
+      WITH gone AS (
+        DELETE FROM trunkline.dedup
+        WHERE ctid = ANY (ARRAY(
+          SELECT ctid
+          FROM trunkline.dedup
+          WHERE queue_id = :queueId AND message_id <= :upTo
+          LIMIT :limit
+          FOR UPDATE))
+        RETURNING 1
+      )
+      SELECT count(*) FROM gone
+      """;
+
+  /** The producers of a deleted queue, and how far they had come. */
+  private static final String PRODUCERS =
+      """
+      WITH gone AS (
+        DELETE FROM trunkline.producer
+        WHERE queue_id = :queueId
+        RETURNING id
+      ), progress AS (
+        DELETE FROM trunkline.producer_progress
+        WHERE producer_id = ANY (ARRAY(SELECT id FROM gone))
+      )
+      SELECT count(*) FROM gone
+      """;
+
+  static void producers(Session session, int queueId) {
+    session.relaxed(PRODUCERS).bind("queueId", queueId).run();
+  }
+
+  static long remembered(Session session, int queueId, long upTo, int limit) {
+    return step(session, REMEMBERED, queueId, upTo, limit);
+  }
 
   static long newestId(Session session) {
     return session.statement(NEWEST).list(row -> row.getLong(1)).get(0);

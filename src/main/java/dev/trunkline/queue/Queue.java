@@ -6,13 +6,18 @@ import dev.trunkline.deadletter.DeadLetters;
 import dev.trunkline.error.DatabaseException;
 import dev.trunkline.error.LeaseLostException;
 import dev.trunkline.error.PayloadTooLargeException;
+import dev.trunkline.error.QueueFullException;
 import dev.trunkline.error.QueueNotFoundException;
+import dev.trunkline.internal.db.Session;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
 import dev.trunkline.message.Outcome;
 import java.sql.Connection;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
+import java.util.Optional;
 import org.jdbi.v3.core.Handle;
 
 /**
@@ -29,15 +34,24 @@ public final class Queue {
   private final Engine engine;
   private final QueueRow row;
   private final Sender sender;
+  private final Optional<BoundedSender> bounded;
   private final Receiver receiver;
   private final Receiver deletingReceiver;
+  private final Recall recall;
 
   Queue(Engine engine, QueueRow row) {
     this.engine = engine;
     this.row = row;
     this.sender = new Sender(row);
+    this.bounded =
+        row.config()
+            .flowRules()
+            .bounds()
+            .map(bounds -> engine.flowWatch().gauge(row, bounds))
+            .map(gauge -> new BoundedSender(engine, row, sender, gauge));
     this.receiver = new Receiver(engine, row, new Claimer(engine, row));
     this.deletingReceiver = new Receiver(engine, row, Claimer.deleting(engine, row));
+    this.recall = new Recall(engine, row);
   }
 
   /** The name. */
@@ -55,6 +69,7 @@ public final class Queue {
    *
    * @return the id it was given
    * @throws PayloadTooLargeException if the payload is over the queue's limit; nothing was sent
+   * @throws QueueFullException if the queue is bounded and has no room, or none in time
    */
   public MessageId send(Message message) {
     return sendAll(List.of(message)).get(0);
@@ -67,17 +82,52 @@ public final class Queue {
    *
    * @return the ids in the order of the messages
    * @throws PayloadTooLargeException if a payload is over the queue's limit; nothing was sent
+   * @throws QueueFullException if the queue is bounded and has no room, or none in time
+   * @throws IllegalArgumentException if they would not fit into a bounded queue that is empty
    */
   public List<MessageId> sendAll(Iterable<Message> messages) {
     engine.requireOpen();
     requireNonNull(messages, "messages");
     Sender.Sent sent =
-        isOneBatch(messages)
-            ? engine.database().run(session -> sender.send(session, messages))
-            : engine.database().inTransaction(session -> sender.send(session, messages));
+        bounded
+            .map(sending -> sending.send(messages))
+            .orElseGet(
+                () ->
+                    isOneBatch(messages)
+                        ? engine.database().run(session -> sender.send(session, messages))
+                        : engine
+                            .database()
+                            .inTransaction(session -> sender.send(session, messages)));
+    committed(sent);
+    return sent.ids();
+  }
+
+  /** Stores one message in a transaction of ours. */
+  Sender.Sent store(Session session, Message message) {
+    return stored(session, List.of(message));
+  }
+
+  /** Within a transaction: never waits for room. */
+  private Sender.Sent stored(Session session, Iterable<Message> messages) {
+    return bounded.isPresent()
+        ? bounded.get().send(session, messages)
+        : sender.send(session, messages);
+  }
+
+  /** Tells what a transaction of ours has sent. */
+  void committed(Sender.Sent sent) {
     engine.wakeups().ready(row.id(), sent.ready());
     sent.soonestMs().ifPresent(engine.wakeups()::dueIn);
-    return sent.ids();
+  }
+
+  /** Sends as part of the caller's transaction, and tells what can be told before its commit. */
+  Sender.Sent sendIn(Session session, Iterable<Message> messages) {
+    Sender.Sent sent = stored(session, messages);
+    if (engine.isListenedTo(row.id())) {
+      engine.announcer().inCallersTransaction(session, row.id(), sent);
+    }
+    engine.signals().expect(row.id());
+    return sent;
   }
 
   /**
@@ -88,6 +138,8 @@ public final class Queue {
    * @return the id it was given
    * @throws PayloadTooLargeException if the payload is over the queue's limit; nothing was sent,
    *     the transaction lives
+   * @throws QueueFullException if the queue is bounded and has no room now; nothing was sent, the
+   *     transaction lives
    */
   public MessageId send(Connection connection, Message message) {
     return sendAll(connection, List.of(message)).get(0);
@@ -103,18 +155,7 @@ public final class Queue {
   public List<MessageId> sendAll(Connection connection, Iterable<Message> messages) {
     engine.requireOpen();
     requireNonNull(messages, "messages");
-    return engine
-        .database()
-        .on(
-            connection,
-            session -> {
-              Sender.Sent sent = sender.send(session, messages);
-              if (engine.isListenedTo(row.id())) {
-                engine.announcer().inCallersTransaction(session, row.id(), sent);
-              }
-              engine.signals().expect(row.id());
-              return sent.ids();
-            });
+    return engine.database().on(connection, session -> sendIn(session, messages).ids());
   }
 
   /** Like {@link #send(Connection, Message)}, with the connection of a Jdbi handle. */
@@ -125,6 +166,83 @@ public final class Queue {
   /** Like {@link #sendAll(Connection, Iterable)}, with the connection of a Jdbi handle. */
   public List<MessageId> sendAll(Handle handle, Iterable<Message> messages) {
     return sendAll(handle.getConnection(), messages);
+  }
+
+  /**
+   * Opens a named producer, whose sends are numbered: what it has sent before is not sent again,
+   * however often it is tried, after a crash and from another process, too. Opening it again fences
+   * the one that was opened before, and waits for transactions of that which have not ended.
+   *
+   * @param name 1 to 120 letters, digits, dots, hyphens or underscores, beginning with a letter or
+   *     digit; belongs to this queue
+   */
+  public Producer producer(String name) {
+    engine.requireOpen();
+    return Producer.open(this, engine.database(), row, name);
+  }
+
+  /**
+   * Cancels a message that has not been delivered: ready, delayed, or backing off after a failed
+   * delivery. It is gone, and leaves no dead letter; its deduplication id stays known.
+   *
+   * @return whether it was in time; too late changes nothing
+   */
+  public Cancellation cancel(MessageId id) {
+    return cancellation(recall.now(id, RecallStore.Wish.toCancel()));
+  }
+
+  /**
+   * Cancels a message if and when the caller's transaction commits. Until then nobody gets it, and
+   * the messages that were sent by one call with it, up to 31, wait with it.
+   *
+   * @return whether it was in time; too late changes nothing
+   */
+  public Cancellation cancel(Connection connection, MessageId id) {
+    return cancellation(recall.in(connection, id, RecallStore.Wish.toCancel()));
+  }
+
+  /**
+   * Gives a message that has not been delivered (ready, delayed, or backing off) another time. It
+   * then goes to the end of the line; its time to live goes on.
+   *
+   * @param after counted from now, by the database's clock: zero to 3,650 days
+   * @return whether it was in time; too late changes nothing
+   */
+  public Rescheduling reschedule(MessageId id, Duration after) {
+    return rescheduling(recall.now(id, RecallStore.Wish.toWait(after)));
+  }
+
+  /**
+   * As {@link #reschedule(MessageId, Duration)}.
+   *
+   * @param at by the database's clock, before the year 10000; an instant in the past means now
+   */
+  public Rescheduling reschedule(MessageId id, Instant at) {
+    return rescheduling(recall.now(id, RecallStore.Wish.toWaitUntil(at)));
+  }
+
+  /**
+   * As {@link #reschedule(MessageId, Duration)}, if and when the caller's transaction commits. See
+   * {@link #cancel(Connection, MessageId)}.
+   */
+  public Rescheduling reschedule(Connection connection, MessageId id, Duration after) {
+    return rescheduling(recall.in(connection, id, RecallStore.Wish.toWait(after)));
+  }
+
+  /**
+   * As {@link #reschedule(MessageId, Instant)}, if and when the caller's transaction commits. See
+   * {@link #cancel(Connection, MessageId)}.
+   */
+  public Rescheduling reschedule(Connection connection, MessageId id, Instant at) {
+    return rescheduling(recall.in(connection, id, RecallStore.Wish.toWaitUntil(at)));
+  }
+
+  private static Cancellation cancellation(boolean inTime) {
+    return inTime ? Cancellation.CANCELLED : Cancellation.TOO_LATE;
+  }
+
+  private static Rescheduling rescheduling(boolean inTime) {
+    return inTime ? Rescheduling.RESCHEDULED : Rescheduling.TOO_LATE;
   }
 
   /**
@@ -143,9 +261,11 @@ public final class Queue {
    * @return highest priority first, then in the order of sending; fewer than asked for, or none, if
    *     there are no more, if others are claiming the same ones at this moment, or if the thread is
    *     interrupted while it waits
+   * @throws IllegalStateException if the queue is for a single active consumer
    */
   public List<Delivery> receive(ReceiveOptions options) {
     engine.requireOpen();
+    requireSharing();
     return receiver.receive(requireNonNull(options, "options"));
   }
 
@@ -171,6 +291,7 @@ public final class Queue {
   public List<ReceivedMessage> receiveAndDelete(ReceiveOptions options) {
     engine.requireOpen();
     requireNotKeyed("receiveAndDelete");
+    requireSharing();
     requireNonNull(options, "options")
         .visibilityTimeout()
         .ifPresent(timeout -> refuse("visibilityTimeout", String.valueOf(timeout)));
@@ -183,6 +304,14 @@ public final class Queue {
       throw new IllegalStateException(
           "%s is not to be had of queue \"%s\", which is ordered by key"
               .formatted(method, row.name()));
+    }
+  }
+
+  private void requireSharing() {
+    if (row.config().flowRules().singleActiveConsumer()) {
+      throw new IllegalStateException(
+          "queue \"%s\" is for a single active consumer: consume from it, nothing can be received"
+              .formatted(row.name()));
     }
   }
 

@@ -6,6 +6,8 @@ import dev.trunkline.retry.RetryPolicy;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.Optional;
+import java.util.OptionalLong;
 
 /** A queue as the database knows it. */
 record QueueRow(int id, String name, QueueConfig config, boolean paused) {
@@ -24,6 +26,8 @@ record QueueRow(int id, String name, QueueConfig config, boolean paused) {
             Duration.ofMillis(row.getLong("visibility_timeout_ms")),
             retryPolicy,
             row.getInt("max_payload_bytes"),
+            new SendRules(deduplication(row), expiry(row)),
+            flowRules(row),
             ordering(row));
     return new QueueRow(row.getInt("id"), row.getString("name"), config, row.getBoolean("paused"));
   }
@@ -38,5 +42,64 @@ record QueueRow(int id, String name, QueueConfig config, boolean paused) {
       case "FAIR" -> Ordering.fairByKey();
       default -> throw new SQLException("this version knows no ordering " + ordering);
     };
+  }
+
+  private static Optional<Deduplication> deduplication(ResultSet row) throws SQLException {
+    long windowMs = row.getLong("dedup_window_ms");
+    return row.wasNull()
+        ? Optional.empty()
+        : Optional.of(
+            new Deduplication(
+                Duration.ofMillis(windowMs),
+                DeduplicationScope.valueOf(row.getString("dedup_scope")),
+                row.getBoolean("dedup_by_content")));
+  }
+
+  private static Optional<Expiry> expiry(ResultSet row) throws SQLException {
+    long timeToLiveMs = row.getLong("time_to_live_ms");
+    return row.wasNull()
+        ? Optional.empty()
+        : Optional.of(
+            new Expiry(
+                Duration.ofMillis(timeToLiveMs),
+                ExpiredMessages.valueOf(row.getString("expired_messages"))));
+  }
+
+  private static FlowRules flowRules(ResultSet row) throws SQLException {
+    FlowRules rules = FlowRules.none().withSingleActiveConsumer(row.getBoolean("single_active"));
+    OptionalLong maxMessages = optional(row, "max_messages");
+    OptionalLong maxBytes = optional(row, "max_bytes");
+    if (maxMessages.isPresent() || maxBytes.isPresent()) {
+      rules =
+          rules.withBounds(
+              new Bounds(
+                  maxMessages,
+                  maxBytes,
+                  Overflow.valueOf(row.getString("overflow")),
+                  Duration.ofMillis(row.getLong("max_wait_ms")),
+                  row.getDouble("pressure_at")));
+    }
+    OptionalLong rate = optional(row, "rate_messages");
+    if (rate.isPresent()) {
+      rules =
+          rules.withRateLimit(
+              new RateLimit(
+                  (int) rate.getAsLong(),
+                  Duration.ofMillis(row.getLong("rate_period_ms")),
+                  row.getInt("rate_burst")));
+    }
+    OptionalLong maxInFlight = optional(row, "max_in_flight");
+    if (maxInFlight.isPresent()) {
+      rules = rules.withMaxInFlight((int) maxInFlight.getAsLong());
+    }
+    OptionalLong ageing = optional(row, "priority_ageing_ms");
+    return ageing.isPresent()
+        ? rules.withPriorityAgeing(Duration.ofMillis(ageing.getAsLong()))
+        : rules;
+  }
+
+  private static OptionalLong optional(ResultSet row, String column) throws SQLException {
+    long value = row.getLong(column);
+    return row.wasNull() ? OptionalLong.empty() : OptionalLong.of(value);
   }
 }

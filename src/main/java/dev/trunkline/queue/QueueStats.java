@@ -15,8 +15,11 @@ import java.util.Optional;
  * @param dead dead letters
  * @param sent messages ever sent
  * @param acked messages ever acknowledged
+ * @param expired messages whose time was over before they were handled, dropped or dead
  * @param oldestReady how long ago the message at the head of the line was sent; empty if none is
  *     ready
+ * @param waitingBytes payload bytes of what is ready or scheduled; some more while a batch that was
+ *     sent together is claimed in parts
  * @param paused whether delivery is paused
  */
 public record QueueStats(
@@ -26,6 +29,8 @@ public record QueueStats(
     long dead,
     long sent,
     long acked,
+    long expired,
+    long waitingBytes,
     Optional<Duration> oldestReady,
     boolean paused) {
 
@@ -40,6 +45,8 @@ public record QueueStats(
         row.getLong("dead"),
         row.getLong("sent"),
         row.getLong("acked"),
+        row.getLong("expired"),
+        row.getLong("waiting_bytes"),
         oldest,
         row.getBoolean("paused"));
   }

@@ -4,6 +4,7 @@ import static java.util.Objects.requireNonNull;
 
 import dev.trunkline.error.QueueConfigMismatchException;
 import dev.trunkline.error.QueueNotFoundException;
+import dev.trunkline.event.TrunklineListener;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Notifications;
 import java.util.List;
@@ -20,8 +21,12 @@ public final class Queues {
   }
 
   /** Registers this process and starts what runs in the background. For the library. */
-  public static Queues open(Database database, Notifications notifications, QueuesConfig config) {
-    return new Queues(new Engine(database, notifications, config).start());
+  public static Queues open(
+      Database database,
+      Notifications notifications,
+      QueuesConfig config,
+      TrunklineListener listener) {
+    return new Queues(new Engine(database, notifications, config, listener).start());
   }
 
   /** Whether no other process is known, so that there is nobody to tell of anything. */

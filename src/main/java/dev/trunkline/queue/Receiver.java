@@ -71,6 +71,10 @@ final class Receiver {
       for (int look = 0; ; look++) {
         Duration left = Duration.ofNanos(end - System.nanoTime());
         Duration pause = look < QUICK_LOOKS ? BETWEEN_QUICK_LOOKS : shorter(idle.next(), left);
+        Duration held = claimer.heldFor();
+        if (!held.isZero() && look >= QUICK_LOOKS) {
+          pause = shorter(held, left);
+        }
         boolean over = look >= QUICK_LOOKS && (left.isNegative() || left.isZero());
         if (over || engine.isClosed()) {
           return List.of();
@@ -134,7 +138,9 @@ final class Receiver {
         bytes += delivery.bytes();
       }
       boolean enough = all.size() >= options.maxMessages() || bytes >= options.maxBytes();
-      if (enough || claim.exhausted() || claim.deliveries().isEmpty()) {
+      // A claim may bring nothing though there is more: what had expired.
+      boolean held = !claim.heldFor().isZero();
+      if (enough || held || claim.exhausted()) {
         return all;
       }
     }

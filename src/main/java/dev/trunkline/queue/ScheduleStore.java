@@ -32,7 +32,7 @@ final class ScheduleStore {
           ORDER BY due_at, id
           LIMIT :limit
           FOR UPDATE SKIP LOCKED))
-        RETURNING id, due_at, queue_id, bytes, priority, deliveries, acquired, key
+        RETURNING id, due_at, queue_id, bytes, priority, deliveries, acquired, expires_at, key
       ), stretched AS (
         SELECT
           due.*,
@@ -51,6 +51,7 @@ final class ScheduleStore {
           queue_id,
           priority,
           sum(bytes) AS bytes,
+          min(expires_at) AS expires_at,
           array_agg(id ORDER BY due_at, id) AS ids,
           array_agg(deliveries ORDER BY due_at, id) AS deliveries,
           array_agg(acquired ORDER BY due_at, id) AS acquired
@@ -58,13 +59,13 @@ final class ScheduleStore {
         GROUP BY queue_id, priority, stretch, large, run
         ORDER BY min(due_at), min(id)
       ), readied AS (
-        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
-        SELECT nextval('trunkline.message_id_seq'), queue_id, bytes, priority, ids, deliveries, acquired
+        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired, expires_at)
+        SELECT nextval('trunkline.message_id_seq'), queue_id, bytes, priority, ids, deliveries, acquired, expires_at
         FROM runs
         RETURNING queue_id, priority, seq, cardinality(ids) AS messages
       ), lined AS (
-        INSERT INTO trunkline.line (id, queue_id, bytes, deliveries, acquired, key)
-        SELECT id, queue_id, bytes, deliveries, acquired, key
+        INSERT INTO trunkline.line (id, expires_at, queue_id, bytes, deliveries, acquired, key)
+        SELECT id, expires_at, queue_id, bytes, deliveries, acquired, key
         FROM due
         WHERE key IS NOT NULL
       ), arrived AS (

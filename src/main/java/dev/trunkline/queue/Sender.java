@@ -5,25 +5,24 @@ import dev.trunkline.error.QueueNotFoundException;
 import dev.trunkline.internal.db.Session;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sends messages of any number by statements of bounded size. Thread-safe; the transaction around
  * it makes it atomic.
  */
 final class Sender {
-  /** Keys stand in indexes, whose entries are bounded; the same as for topics. */
-  private static final int MAX_KEY_BYTES = 2000;
-
   private final QueueRow queue;
+  private final Admission admission;
   private final boolean keyed;
 
   Sender(QueueRow queue) {
     this.queue = queue;
+    this.admission = new Admission(queue);
     this.keyed = queue.config().ordering().isKeyed();
   }
 
@@ -39,7 +38,6 @@ final class Sender {
   /**
    * Stores the messages.
    *
-   * @throws IllegalArgumentException if a message has no place in this queue, likewise
    * @throws PayloadTooLargeException before anything of the batch in question is stored; the
    *     transaction has to end
    * @throws QueueNotFoundException if the queue has been deleted
@@ -51,6 +49,31 @@ final class Sender {
       collector.add(message, position++);
     }
     return collector.finish(position);
+  }
+
+  /**
+   * What a send of these would answer if all of them were sent before; empty if any was not. Stores
+   * nothing, so it needs no room.
+   */
+  Optional<Sent> known(Session session, List<Message> messages) {
+    Optional<Deduplication> deduplication = queue.config().sendRules().deduplication();
+    if (deduplication.isEmpty()) {
+      return Optional.empty();
+    }
+    List<@Nullable Fingerprint> fingerprints = new ArrayList<>(messages.size());
+    for (Message message : messages) {
+      admission.check(message);
+      Optional<Fingerprint> fingerprint = Fingerprint.of(message, deduplication.get());
+      if (fingerprint.isEmpty()) {
+        return Optional.empty();
+      }
+      fingerprints.add(fingerprint.get());
+    }
+    List<Long> ids = RuledSendStore.known(session, queue.id(), fingerprints);
+    return ids.size() == messages.size()
+        ? Optional.of(
+            new Sent(ids.stream().map(MessageId::new).toList(), List.of(), Optional.empty()))
+        : Optional.empty();
   }
 
   private final class Collector {
@@ -67,15 +90,7 @@ final class Sender {
     }
 
     void add(Message message, int position) {
-      refuseWhatIsForTopics(message);
-      if (keyed) {
-        refuseWhatHasNoPlace(message);
-      }
-      int size = message.payload().length;
-      if (size > queue.config().maxPayloadBytes()) {
-        throw new PayloadTooLargeException(
-            "queue", queue.name(), size, queue.config().maxPayloadBytes());
-      }
+      admission.check(message);
       if (isScheduled(message)) {
         if (delayed.isFullFor(message)) {
           store(delayed);
@@ -110,31 +125,42 @@ final class Sender {
       if (batch.isEmpty()) {
         return;
       }
+      boolean ruled = admission.isRuled(batch);
       List<PublishStore.Stored> stored =
-          new ArrayList<>(
-              keyed && !batch.isScheduled()
-                  ? KeyedPublishStore.store(session, queue.id(), batch)
-                  : PublishStore.store(session, queue.id(), batch));
+          new ArrayList<>(ruled ? RuledSendStore.store(session, queue, batch) : storePlain(batch));
       if (stored.isEmpty()) {
         throw new QueueNotFoundException(queue.name());
       }
-      // RETURNING promises no order; ids were handed out in the order of the arrays.
-      stored.sort(Comparator.comparingLong(PublishStore.Stored::id));
+      if (!ruled) {
+        // RETURNING promises no order; ids were handed out in the order of the arrays.
+        stored.sort(Comparator.comparingLong(PublishStore.Stored::id));
+      }
       int[] runs = batch.runs();
       int newestRun = -1;
       for (int i = 0; i < stored.size(); i++) {
-        remember(batch, i, stored.get(i), keyed || runs[i] > newestRun);
-        newestRun = Math.max(newestRun, runs[i]);
+        keepId(batch.position(i), stored.get(i).id());
+        if (stored.get(i).fresh()) {
+          remember(batch, i, stored.get(i), keyed || runs[i] > newestRun);
+          newestRun = Math.max(newestRun, runs[i]);
+        }
       }
+    }
+
+    private List<PublishStore.Stored> storePlain(OutgoingBatch batch) {
+      return keyed && !batch.isScheduled()
+          ? KeyedPublishStore.store(session, queue.id(), batch)
+          : PublishStore.store(session, queue.id(), batch);
+    }
+
+    private void keepId(int position, long id) {
+      while (ids.size() <= position) {
+        ids.add(0L);
+      }
+      ids.set(position, id);
     }
 
     private void remember(
         OutgoingBatch batch, int i, PublishStore.Stored stored, boolean beginsRun) {
-      int position = batch.position(i);
-      while (ids.size() <= position) {
-        ids.add(0L);
-      }
-      ids.set(position, stored.id());
       if (batch.isScheduled()) {
         soonestMs = Math.min(soonestMs, stored.dueInMs());
       } else if (beginsRun) {
@@ -143,38 +169,6 @@ final class Sender {
         first[priority] = first[priority] == 0 ? stored.id() : first[priority];
         last[priority] = stored.id();
       }
-    }
-  }
-
-  private static void refuseWhatIsForTopics(Message message) {
-    if (message.isTombstone()) {
-      throw new IllegalArgumentException("message must not be a tombstone: " + message);
-    }
-    if (message.timestamp().isPresent()) {
-      throw new IllegalArgumentException(
-          "message must not have a timestamp, a queue keeps none: " + message.timestamp().get());
-    }
-  }
-
-  private void refuseWhatHasNoPlace(Message message) {
-    String key =
-        message
-            .key()
-            .orElseThrow(
-                () ->
-                    new IllegalArgumentException(
-                        "message must have a key, queue \"%s\" is ordered by it: %s"
-                            .formatted(queue.name(), message)));
-    int bytes = key.getBytes(StandardCharsets.UTF_8).length;
-    if (bytes > MAX_KEY_BYTES) {
-      throw new IllegalArgumentException(
-          "key must be at most 2000 bytes in UTF-8 in queue \"%s\": %d"
-              .formatted(queue.name(), bytes));
-    }
-    if (message.priority() != Message.LOWEST_PRIORITY) {
-      throw new IllegalArgumentException(
-          "message must have the default priority, queue \"%s\" is ordered by key: %d"
-              .formatted(queue.name(), message.priority()));
     }
   }
 

@@ -118,29 +118,35 @@ final class SettleStore {
   private static final String RETURN =
       """
       WITH item AS MATERIALIZED (
-        SELECT i.id, i.deliveries, i.acquired, i.delay_ms, m.priority, m.bytes
+        SELECT i.id, i.deliveries, i.acquired, i.delay_ms, m.priority, m.bytes, m.expires_at
         FROM unnest(:ids::bigint[], :deliveries::integer[], :acquired::integer[], :delaysMs::bigint[])
           AS i(id, deliveries, acquired, delay_ms)
         CROSS JOIN LATERAL (
-          SELECT priority, octet_length(payload) AS bytes FROM trunkline.message WHERE message.id = i.id OFFSET 0) m
+          SELECT priority, octet_length(payload) AS bytes, expires_at
+          FROM trunkline.message
+          WHERE message.id = i.id
+          OFFSET 0) m
       ), later AS (
-        INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority, deliveries, acquired)
+        INSERT INTO trunkline.scheduled (id, due_at, queue_id, bytes, priority, deliveries, acquired, expires_at)
         SELECT
-          id, clock_timestamp() + delay_ms * interval '1 millisecond', :queueId, bytes, priority, deliveries, acquired
+          id, clock_timestamp() + delay_ms * interval '1 millisecond', :queueId, bytes, priority, deliveries, acquired,
+          expires_at
         FROM item
         WHERE delay_ms > 0
       ), readied AS (
-        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired)
+        INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, deliveries, acquired, expires_at)
         SELECT
-          nextval('trunkline.message_id_seq'), :queueId, bytes, priority, ARRAY[id], ARRAY[deliveries], ARRAY[acquired]
+          nextval('trunkline.message_id_seq'), :queueId, bytes, priority, ARRAY[id], ARRAY[deliveries],
+          ARRAY[acquired], expires_at
         FROM item
         WHERE delay_ms <= 0
         RETURNING seq, priority
       ), counted AS (
-        INSERT INTO trunkline.tally (queue_id, in_flight, scheduled, ready)
+        INSERT INTO trunkline.tally (queue_id, in_flight, waiting_bytes, scheduled, ready)
         SELECT
           :queueId,
           -cardinality(:ids::bigint[]),
+          (SELECT coalesce(sum(bytes), 0) FROM item),
           (SELECT count(*) FROM item WHERE delay_ms > 0),
           (SELECT count(*) FROM item WHERE delay_ms <= 0)
       )

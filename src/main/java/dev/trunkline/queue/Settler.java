@@ -1,5 +1,6 @@
 package dev.trunkline.queue;
 
+import dev.trunkline.error.DatabaseException;
 import dev.trunkline.error.TrunklineException;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Session;
@@ -140,6 +141,22 @@ final class Settler {
     long[] ids = messageIds.stream().mapToLong(Long::longValue).toArray();
     ackIn(lease, ids);
     lease.settled(messageIds);
+  }
+
+  /**
+   * Ends deliveries whose time is over, before anybody has seen them. If that fails they stay in
+   * their lease, and come back when it ends.
+   */
+  void dropExpired(List<Settlement> expired) {
+    if (expired.isEmpty()) {
+      return;
+    }
+    expired.forEach(settlement -> settlement.delivery().beginSettling());
+    try {
+      settle(expired);
+    } catch (DatabaseException e) {
+      LOG.warn("{}: what has expired could not be removed", expired.get(0).delivery().queue(), e);
+    }
   }
 
   /**

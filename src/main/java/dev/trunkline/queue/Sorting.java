@@ -26,6 +26,7 @@ final class Sorting {
   private final Set<Long> ids = new HashSet<>();
   private final List<SettleStore.Returned> returned = new ArrayList<>();
   private final List<Death> deaths = new ArrayList<>();
+  private final List<SettleStore.Held> expired = new ArrayList<>();
 
   private Sorting(int queueId, QueueConfig config) {
     this.queueId = queueId;
@@ -57,7 +58,9 @@ final class Sorting {
 
   void add(SettleStore.Held held, Verdict verdict) {
     ids.add(held.id());
-    if (verdict instanceof Verdict.Released released) {
+    if (verdict instanceof Verdict.Expired) {
+      expired.add(held);
+    } else if (verdict instanceof Verdict.Released released) {
       returned.add(back(held, held.deliveries(), released.after()));
     } else if (verdict instanceof Verdict.Dead dead) {
       addDead(held, dead);
@@ -119,6 +122,7 @@ final class Sorting {
 
   /** For messages of a lease without a key. */
   Result carryOut(Session session) {
+    expire(session, false);
     List<Lanes.Announced> ready = new ArrayList<>();
     if (!returned.isEmpty()) {
       ready.addAll(
@@ -132,6 +136,8 @@ final class Sorting {
 
   /** For messages of the lease of a key, whose baton is free if the lease has ended. */
   Result carryOut(Session session, KeyedSettleStore.Baton baton) {
+    // None of them may come back: what is behind it may be with a handler.
+    expire(session, true);
     if (!returned.isEmpty()) {
       KeyedSettleStore.putBackFifo(session, queueId, returned);
     }
@@ -145,6 +151,17 @@ final class Sorting {
       return new Result(ids, List.of(), Optional.empty());
     }
     return new Result(ids, List.of(KeyStore.passOn(session, queueId, baton)), Optional.empty());
+  }
+
+  /** Unless it is certain, the database's clock has the last word. */
+  private void expire(Session session, boolean certain) {
+    if (expired.isEmpty()) {
+      return;
+    }
+    Set<Long> over = new HashSet<>(ExpiryStore.expire(session, queueId, expired, certain));
+    expired.stream()
+        .filter(held -> !over.contains(held.id()) && !certain)
+        .forEach(held -> returned.add(back(held, held.deliveries(), Duration.ZERO)));
   }
 
   private void bury(Session session) {

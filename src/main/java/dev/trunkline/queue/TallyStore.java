@@ -26,8 +26,11 @@ final class TallyStore {
           FOR UPDATE SKIP LOCKED))
         RETURNING *
       ), folded AS (
-        INSERT INTO trunkline.tally (queue_id, sent, acked, ready, scheduled, in_flight, dead)
-        SELECT queue_id, sum(sent), sum(acked), sum(ready), sum(scheduled), sum(in_flight), sum(dead)
+        INSERT INTO trunkline.tally (
+          queue_id, sent, acked, expired, waiting_bytes, ready, scheduled, in_flight, dead)
+        SELECT
+          queue_id, sum(sent), sum(acked), sum(expired), sum(waiting_bytes), sum(ready), sum(scheduled),
+          sum(in_flight), sum(dead)
         FROM taken
         GROUP BY queue_id
         RETURNING id
@@ -46,10 +49,12 @@ final class TallyStore {
         q.paused,
         coalesce(t.sent, 0) AS sent,
         coalesce(t.acked, 0) AS acked,
+        coalesce(t.expired, 0) AS expired,
         coalesce(t.ready, 0) AS ready,
         coalesce(t.scheduled, 0) AS scheduled,
         coalesce(t.in_flight, 0) AS in_flight,
         coalesce(t.dead, 0) AS dead,
+        coalesce(t.waiting_bytes, 0) AS waiting_bytes,
         coalesce((
           SELECT (extract(epoch FROM clock_timestamp() - min(m.enqueued_at)) * 1000)::bigint
           FROM unnest(:froms::bigint[]) WITH ORDINALITY AS lane(from_seq, position)
@@ -83,10 +88,12 @@ final class TallyStore {
         SELECT
           sum(sent) AS sent,
           sum(acked) AS acked,
+          sum(expired) AS expired,
           sum(ready) AS ready,
           sum(scheduled) AS scheduled,
           sum(in_flight) AS in_flight,
-          sum(dead) AS dead
+          sum(dead) AS dead,
+          sum(waiting_bytes) AS waiting_bytes
         FROM trunkline.tally
         WHERE id >= :tallyFrom AND queue_id = :queueId
       ) t ON true

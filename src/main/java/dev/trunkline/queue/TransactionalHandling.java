@@ -85,6 +85,10 @@ final class TransactionalHandling implements Handling {
     if (!isHeld(transaction, delivery)) {
       return lost(delivery);
     }
+    if (delivery.isExpired()) {
+      // While it waited for its transaction.
+      return Optional.of(new Verdict.Expired());
+    }
     HandlersConnection connection = new HandlersConnection(transaction.connection());
     Outcome outcome;
     try {

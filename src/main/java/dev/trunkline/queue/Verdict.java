@@ -27,6 +27,9 @@ sealed interface Verdict {
     }
   }
 
+  /** Its time is over: dropped, or dead, by the queue's rule. */
+  record Expired() implements Verdict {}
+
   /** Back without counting. */
   record Released(Duration after) implements Verdict {}
 

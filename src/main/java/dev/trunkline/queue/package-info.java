@@ -10,6 +10,12 @@
  * Wakeups} tells those who wait in this process ({@link Signals}), the {@link Scheduler}, and, by
  * the {@link Announcer}, the other processes.
  *
+ * <p>Sending by rules. Where duplicates are recognised, or messages expire, {@link Admission} sends
+ * the batch through {@link RuledSendStore}: it remembers each {@link Fingerprint} and stores what
+ * is the first of its kind. A named {@link Producer} holds its epoch ({@link ProducerStore}), looks
+ * how far it has come, and stores message and sequence together. {@link SendPruning} forgets what
+ * is over.
+ *
  * <p>Claiming. A {@link Consumer} (push) or a {@link Receiver} (pull) asks its {@link Claimer} for
  * messages. Where the claim looks is said by {@link Lanes}, the low-water hints of the queue;
  * {@link ClaimStore} moves runs from ready into one {@link Lease}, whose id is the fencing token,
@@ -44,6 +50,17 @@
  * handler's SQL; anything else is rolled back, and becomes a verdict like any other. A commit whose
  * answer was lost becomes {@link Verdict.Unsure}: the settler looks whether the lease still holds
  * the message. {@link Delivery#ack(java.sql.Connection)} is the same for a caller's transaction.
+ *
+ * <p>What expires. A claim answers how much of its time each message has left; {@link Claimer} and
+ * {@link Consumer} give what is over to {@link Settler} ({@link ExpiryStore}), not to a handler.
+ * {@link ExpirySweep} removes what expires in line. {@link Recall} takes a message that has not
+ * been delivered out of its line again: {@link Queue#cancel}, {@link Queue#reschedule}.
+ *
+ * <p>Held up. A queue may have {@link FlowRules}. {@link BoundedSender} looks at the depth, which
+ * the tally knows, before it stores; {@link FlowWatch} tells of pressure. {@link FlowGate} lets a
+ * claim through only under the queue's advisory lock and as far as rate, cap and {@link Election}
+ * allow: {@link FlowStore} asks, the claim takes, {@link FlowStore} says how much. {@link Ageing}
+ * only changes the order in which a claim looks through the lanes.
  *
  * <p>What nobody settles. {@link LeaseReaper} takes back leases that have expired, and at once all
  * leases of a process that has fallen silent; {@link Scheduler} makes ready what is due. Both run

@@ -16,6 +16,7 @@ final class Held {
 
   private volatile long position;
   private volatile long committed;
+  private volatile boolean paused;
 
   /** Goes on where the group has committed. */
   Held(int partition, long memberId, long epoch, long committed) {
@@ -63,5 +64,14 @@ final class Held {
 
   boolean isDirty() {
     return position != committed;
+  }
+
+  /** Whether no further record is begun. */
+  boolean isPaused() {
+    return paused;
+  }
+
+  void pause(boolean whether) {
+    paused = whether;
   }
 }

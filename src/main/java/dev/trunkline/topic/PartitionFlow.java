@@ -71,7 +71,7 @@ final class PartitionFlow {
 
   /** Zero if there may be something to do now. */
   Duration dueIn() {
-    if (stopped || state.get() != State.IDLE) {
+    if (stopped || held.isPaused() || state.get() != State.IDLE) {
       return NEVER;
     }
     long left = dueNanos - System.nanoTime();
@@ -135,7 +135,7 @@ final class PartitionFlow {
   }
 
   private boolean mayGoOn() {
-    return !stopped && feed.membership().isFresh();
+    return !stopped && !held.isPaused() && feed.membership().isFresh();
   }
 
   private void committedAfterAll(long position) {

@@ -76,6 +76,16 @@ final class Publisher {
       throw new IllegalArgumentException(
           "message must not be delayed, a topic has no schedule: " + message);
     }
+    if (message.timeToLive().isPresent()) {
+      throw new IllegalArgumentException(
+          "message must not have a time to live, a topic has a retention: "
+              + message.timeToLive().get());
+    }
+    if (message.deduplicationId().isPresent()) {
+      throw new IllegalArgumentException(
+          "message must not have a deduplication id, a topic keeps every record: "
+              + message.deduplicationId().get());
+    }
     if (message.priority() != Message.LOWEST_PRIORITY) {
       throw new IllegalArgumentException(
           "message must not have a priority, a topic has an order: " + message.priority());

@@ -2,6 +2,7 @@ package dev.trunkline.topic;
 
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.loop.ProbeBudget;
+import dev.trunkline.internal.work.HeldLease;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -31,6 +32,7 @@ final class SharedClaimer {
   private final TopicRow topic;
   private final SharedMember member;
   private final SharedSettler settler;
+  private final RecordReader reader;
   private final ProbeBudget budget = new ProbeBudget(System::nanoTime);
 
   /** Where the next look begins, so that partitions take turns. */
@@ -42,6 +44,7 @@ final class SharedClaimer {
     this.topic = topic;
     this.member = member;
     this.settler = settler;
+    this.reader = new RecordReader(database);
     this.firstPartition =
         new AtomicInteger(ThreadLocalRandom.current().nextInt(topic.config().partitions()));
   }
@@ -110,11 +113,11 @@ final class SharedClaimer {
   }
 
   /** A lease, and the rows of the claim that it holds. */
-  private record Batch(SharedLease lease, List<SharedClaimStore.Claimed> rows) {
+  private record Batch(HeldLease lease, List<SharedClaimStore.Claimed> rows) {
     static Batch of(List<SharedClaimStore.Claimed> rows) {
       SharedClaimStore.Claimed first = rows.get(0);
-      SharedLease lease =
-          new SharedLease(
+      HeldLease lease =
+          new HeldLease(
               first.leaseId(),
               Duration.ofMillis(first.hiddenForMs()),
               rows.stream().map(SharedClaimStore.Claimed::id).toList());
@@ -158,7 +161,7 @@ final class SharedClaimer {
   }
 
   /** Nobody will handle it. If this fails too, it comes back when its time is over. */
-  private void giveBack(SharedLease lease, Throwable failure) {
+  private void giveBack(HeldLease lease, Throwable failure) {
     try {
       settler.releaseUnread(lease);
     } catch (RuntimeException e) {
@@ -189,9 +192,7 @@ final class SharedClaimer {
       long[] ids = ofLog.stream().mapToLong(SharedClaimStore.Claimed::id).toArray();
       Arrays.sort(ids);
       Map<Long, RecordStore.Row> rows = new HashMap<>();
-      database
-          .run(session -> RecordStore.read(session, topic.id(), ids))
-          .forEach(row -> rows.put(row.id(), row));
+      reader.read(topic, ids).forEach(row -> rows.put(row.id(), row));
       ofLog.forEach(
           claim -> {
             RecordStore.Row row = rows.get(claim.id());

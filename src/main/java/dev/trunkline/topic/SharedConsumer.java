@@ -6,6 +6,7 @@ import dev.trunkline.error.PayloadUnreadableException;
 import dev.trunkline.internal.loop.IdleBackoff;
 import dev.trunkline.internal.loop.Loop;
 import dev.trunkline.internal.loop.Workers;
+import dev.trunkline.internal.work.Closing;
 import dev.trunkline.internal.work.Prefetched;
 import dev.trunkline.internal.work.Renewals;
 import dev.trunkline.internal.work.SettleBuffer;
@@ -13,8 +14,6 @@ import dev.trunkline.message.Outcome;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -36,9 +35,6 @@ public final class SharedConsumer implements AutoCloseable {
   /** With nothing to do the pulse wakes the fetcher, and so does the end of the log. */
   private static final Duration UNTIL_WOKEN = Duration.ofHours(1);
 
-  /** As long as nanoseconds can be reckoned with. */
-  private static final Duration FOR_EVER = Duration.ofDays(36_500);
-
   private static final Duration SETTLE_ON_CLOSE = Duration.ofSeconds(10);
 
   private final SharedGroup group;
@@ -53,8 +49,7 @@ public final class SharedConsumer implements AutoCloseable {
   private final Workers workers;
   private final Loop fetcher;
   private final IdleBackoff idle = new IdleBackoff(FIRST_WAIT, LAST_WAIT);
-  private final AtomicBoolean closed = new AtomicBoolean();
-  private final CountDownLatch stopped = new CountDownLatch(1);
+  private final Closing closing;
   private final Tail.Watch grown;
   private final SharedMember.Watch due;
   private volatile boolean stopping;
@@ -83,6 +78,7 @@ public final class SharedConsumer implements AutoCloseable {
     this.settleBuffer = new SettleBuffer<>(title, some -> settler.settle(some).size());
     this.renewals = new Renewals(title, settler::renew, config.maxLeaseTime());
     this.workers = new Workers(title, config.concurrency(), false, this::work);
+    this.closing = new Closing(title, workers, new Stopping());
     this.fetcher = new Loop(title + "-fetcher", this::fetch);
     this.grown = group.tail().watch(this::wake);
     this.due = member.watch(this::wake);
@@ -234,75 +230,11 @@ public final class SharedConsumer implements AutoCloseable {
    * @param timeout how long running handlers may take: zero or more
    */
   public void close(Duration timeout) {
-    if (timeout.isNegative()) {
-      throw new IllegalArgumentException("timeout must not be negative: " + timeout);
-    }
-    if (workers.includeThisThread()) {
-      closeFromHandler(timeout);
-      return;
-    }
-    boolean interrupted = Thread.interrupted();
-    if (closed.compareAndSet(false, true)) {
-      stopping = true;
-      try {
-        interrupted |= stop(interrupted ? Duration.ZERO : timeout);
-      } finally {
-        stopped.countDown();
-      }
-    } else {
-      interrupted |= !awaitStopped();
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  /** A handler that waited for itself would wait for ever. */
-  private void closeFromHandler(Duration timeout) {
-    stopping = true;
-    Thread closer = new Thread(() -> close(timeout), "trunkline-" + title + "-closer");
-    closer.setDaemon(true);
-    closer.start();
-  }
-
-  /** Answers whether the calling thread was interrupted meanwhile; its flag is clear then. */
-  private boolean stop(Duration timeout) {
-    grown.close();
-    due.close();
-    fetcher.close();
-    boolean interrupted = Thread.interrupted();
-    giveBackWaiting();
-    interrupted |= awaitHandlers(interrupted ? Duration.ZERO : timeout);
-    giveBackWaiting();
-    for (SharedDelivery delivery : prefetched.unfinished()) {
-      LOG.info("{}: {} still runs after the timeout, it is given back", title, delivery);
-      settle(delivery, new Verdict.Released(Duration.ZERO));
-    }
-    workers.interrupt();
-    try {
-      if (!settleBuffer.awaitEmpty(SETTLE_ON_CLOSE)) {
-        LOG.warn("{}: what was handled last could not be settled, it is redelivered", title);
-      }
-    } catch (InterruptedException e) {
-      interrupted = true;
-    }
-    settleBuffer.close();
-    renewals.close();
-    group.forget(this);
-    return interrupted | Thread.interrupted();
+    closing.close(timeout);
   }
 
   private static Duration shorter(Duration a, Duration b) {
     return a.compareTo(b) < 0 ? a : b;
-  }
-
-  private boolean awaitStopped() {
-    try {
-      stopped.await();
-      return true;
-    } catch (InterruptedException e) {
-      return false;
-    }
   }
 
   private void giveBackWaiting() {
@@ -312,16 +244,39 @@ public final class SharedConsumer implements AutoCloseable {
     }
   }
 
-  /** Idle workers wait for a delivery that does not come: only those that run are waited for. */
-  private boolean awaitHandlers(Duration timeout) {
-    long end = System.nanoTime() + shorter(timeout, FOR_EVER).toNanos();
-    try {
-      while (!prefetched.isEmpty() && System.nanoTime() - end < 0) {
-        workers.await(Duration.ofMillis(5));
+  /** What closing takes. */
+  private final class Stopping implements Closing.Stoppable {
+    @Override
+    public void beginStop() {
+      stopping = true;
+    }
+
+    @Override
+    public boolean stop(Duration timeout) {
+      grown.close();
+      due.close();
+      fetcher.close();
+      boolean interrupted = Thread.interrupted();
+      giveBackWaiting();
+      interrupted |=
+          closing.awaitHandlers(() -> !prefetched.isEmpty(), interrupted ? Duration.ZERO : timeout);
+      giveBackWaiting();
+      for (SharedDelivery delivery : prefetched.unfinished()) {
+        LOG.info("{}: {} still runs after the timeout, it is given back", title, delivery);
+        settle(delivery, new Verdict.Released(Duration.ZERO));
       }
-      return false;
-    } catch (InterruptedException e) {
-      return true;
+      workers.interrupt();
+      try {
+        if (!settleBuffer.awaitEmpty(SETTLE_ON_CLOSE)) {
+          LOG.warn("{}: what was handled last could not be settled, it is redelivered", title);
+        }
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+      settleBuffer.close();
+      renewals.close();
+      group.forget(SharedConsumer.this);
+      return interrupted | Thread.interrupted();
     }
   }
 }

@@ -1,6 +1,7 @@
 package dev.trunkline.topic;
 
 import dev.trunkline.error.LeaseLostException;
+import dev.trunkline.internal.work.HeldLease;
 import dev.trunkline.internal.work.VisibilityTimeout;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.Outcome;
@@ -25,13 +26,13 @@ public final class SharedDelivery {
   private final int acquired;
   private final SharedSettler settler;
   private final AtomicBoolean settled = new AtomicBoolean();
-  private volatile SharedLease lease;
+  private volatile HeldLease lease;
 
   SharedDelivery(
       String group,
       TopicRecord record,
       SharedClaimStore.Claimed claimed,
-      SharedLease lease,
+      HeldLease lease,
       SharedSettler settler) {
     this.group = group;
     this.record = record;
@@ -156,7 +157,7 @@ public final class SharedDelivery {
     lease = settler.extend(this, checked);
   }
 
-  SharedLease lease() {
+  HeldLease lease() {
     return lease;
   }
 

@@ -1,17 +1,15 @@
 package dev.trunkline.topic;
 
 import dev.trunkline.deadletter.DeathReason;
-import dev.trunkline.error.DatabaseException;
 import dev.trunkline.internal.db.Database;
+import dev.trunkline.internal.db.Session;
 import dev.trunkline.internal.loop.DueTime;
-import dev.trunkline.internal.loop.ProbeBudget;
 import dev.trunkline.internal.loop.Step;
+import dev.trunkline.internal.work.TakingBack;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -27,9 +25,6 @@ import org.slf4j.LoggerFactory;
 final class SharedReaper implements Step {
   private static final Logger LOG = LoggerFactory.getLogger(SharedReaper.class);
 
-  /** Leases looked up at a time; each is then taken back in a transaction of its own. */
-  private static final int PAGE = 100;
-
   private static final Verdict LOST =
       new Verdict.Failed(Optional.empty(), null, DeathReason.LEASE_EXPIRED);
 
@@ -37,10 +32,7 @@ final class SharedReaper implements Step {
   private final DueTime expiry;
   private final Returned returned;
 
-  /** Leases that failed the last time, so that each is logged once. */
-  private final Set<Long> stuck = ConcurrentHashMap.newKeySet();
-
-  private final ProbeBudget budget = new ProbeBudget(System::nanoTime);
+  private final TakingBack<Verdict> takingBack;
 
   /** Is told what waits again. */
   @FunctionalInterface
@@ -52,6 +44,7 @@ final class SharedReaper implements Step {
     this.database = database;
     this.expiry = expiry;
     this.returned = returned;
+    this.takingBack = new TakingBack<>(database, expiry, new Leases(), this::takeBack);
   }
 
   @Override
@@ -70,34 +63,17 @@ final class SharedReaper implements Step {
    * Takes back all that has expired; now null means the database's clock. Answers how many leases.
    */
   int reapExpired(@Nullable Instant now) {
-    int reaped = 0;
-    while (true) {
-      boolean everything = budget.allows();
-      long begin = System.nanoTime();
-      List<Long> leases =
-          database.run(session -> SharedReapStore.expired(session, everything, now, PAGE));
-      if (everything) {
-        budget.spent(Duration.ofNanos(System.nanoTime() - begin));
-      }
-      int taken = 0;
-      for (long lease : leases) {
-        taken += takeBack(lease, false, now, LOST) ? 1 : 0;
-      }
-      reaped += taken;
-      if (leases.size() < PAGE || taken == 0) {
-        return reaped;
-      }
-    }
+    return takingBack.expired(now, LOST);
   }
 
   /** Gives back, uncounted, whatever a member still holds: one that stops in good order. */
   void releaseAllOf(long memberId) {
-    takeBackAllOf(memberId, new Verdict.Released(Duration.ZERO));
+    takingBack.allOf(memberId, new Verdict.Released(Duration.ZERO));
   }
 
   private void buryTheSilent() {
     for (long memberId : database.run(SharedReapStore::silent)) {
-      int leases = takeBackAllOf(memberId, LOST);
+      int leases = takingBack.allOf(memberId, LOST);
       if (!database.run(session -> SharedReapStore.heldBy(session, memberId, 1)).isEmpty()) {
         // Somebody has one locked at this moment. The member stays until it holds nothing.
         expiry.in(200);
@@ -112,42 +88,30 @@ final class SharedReaper implements Step {
     }
   }
 
-  private int takeBackAllOf(long memberId, Verdict verdict) {
-    int all = 0;
-    while (true) {
-      List<Long> leases = database.run(session -> SharedReapStore.heldBy(session, memberId, PAGE));
-      int taken = 0;
-      for (long lease : leases) {
-        taken += takeBack(lease, true, null, verdict) ? 1 : 0;
-      }
-      all += taken;
-      if (taken == 0) {
-        return all;
-      }
-    }
+  private boolean takeBack(long leaseId, boolean orphaned, @Nullable Instant now, Verdict verdict) {
+    Optional<SharedSettler.Result> result =
+        database.inTransaction(
+            session -> {
+              List<SharedReapStore.TakenBack> taken =
+                  SharedReapStore.takeBack(session, leaseId, orphaned, now);
+              return taken.isEmpty()
+                  ? Optional.empty()
+                  : Optional.of(SharedSettler.reclaim(session, taken, verdict));
+            });
+    result.ifPresent(done -> done.soonestMs().ifPresent(ms -> returned.tell(done.groupId(), ms)));
+    return result.isPresent();
   }
 
-  /** One lease, one transaction: a lease that cannot be taken back holds up no other. */
-  private boolean takeBack(long leaseId, boolean orphaned, @Nullable Instant now, Verdict verdict) {
-    try {
-      Optional<SharedSettler.Result> result =
-          database.inTransaction(
-              session -> {
-                List<SharedReapStore.TakenBack> taken =
-                    SharedReapStore.takeBack(session, leaseId, orphaned, now);
-                return taken.isEmpty()
-                    ? Optional.empty()
-                    : Optional.of(SharedSettler.reclaim(session, taken, verdict));
-              });
-      result.ifPresent(done -> done.soonestMs().ifPresent(ms -> returned.tell(done.groupId(), ms)));
-      stuck.remove(leaseId);
-      return result.isPresent();
-    } catch (DatabaseException e) {
-      if (stuck.add(leaseId)) {
-        LOG.warn("lease {} could not be taken back, it is tried again until it works", leaseId, e);
-      }
-      expiry.in(1_000);
-      return false;
+  private static final class Leases implements TakingBack.Leases {
+    @Override
+    public List<Long> expired(
+        Session session, boolean everything, @Nullable Instant now, int limit) {
+      return SharedReapStore.expired(session, everything, now, limit);
+    }
+
+    @Override
+    public List<Long> heldBy(Session session, long memberId, int limit) {
+      return SharedReapStore.heldBy(session, memberId, limit);
     }
   }
 }

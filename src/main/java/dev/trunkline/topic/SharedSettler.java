@@ -4,6 +4,7 @@ import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.error.TrunklineException;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Session;
+import dev.trunkline.internal.work.HeldLease;
 import dev.trunkline.retry.RetryPolicy;
 import dev.trunkline.topic.SharedSettleStore.Item;
 import java.time.Duration;
@@ -78,14 +79,14 @@ final class SharedSettler {
    * @return those that were no longer held
    */
   List<SharedDelivery> settle(List<SharedSettlement> settlements) {
-    Map<SharedLease, List<SharedSettlement>> byLease = new LinkedHashMap<>();
+    Map<HeldLease, List<SharedSettlement>> byLease = new LinkedHashMap<>();
     for (SharedSettlement settlement : settlements) {
       byLease
           .computeIfAbsent(settlement.delivery().lease(), lease -> new ArrayList<>())
           .add(settlement);
     }
     List<SharedDelivery> lost = new ArrayList<>();
-    Map<SharedLease, List<SharedDelivery>> whole = new LinkedHashMap<>();
+    Map<HeldLease, List<SharedDelivery>> whole = new LinkedHashMap<>();
     byLease.forEach(
         (lease, some) -> {
           List<SharedSettlement> others =
@@ -123,13 +124,13 @@ final class SharedSettler {
   }
 
   /** Takes ids out of a lease whose records compaction or retention has removed. */
-  void dropMissing(SharedLease lease, List<Long> recordIds) {
+  void dropMissing(HeldLease lease, List<Long> recordIds) {
     database.run(session -> SharedSettleStore.ackSome(session, lease.id(), array(recordIds)));
     lease.settled(recordIds);
   }
 
   /** Gives back what was claimed and could not be read; uncounted. */
-  void releaseUnread(SharedLease lease) {
+  void releaseUnread(HeldLease lease) {
     Optional<Result> result =
         database.inTransaction(
             session -> {
@@ -155,8 +156,8 @@ final class SharedSettler {
    *
    * @return the lease that holds it now
    */
-  SharedLease extend(SharedDelivery delivery, Duration visibilityTimeout) {
-    SharedLease lease = delivery.lease();
+  HeldLease extend(SharedDelivery delivery, Duration visibilityTimeout) {
+    HeldLease lease = delivery.lease();
     long id = delivery.id();
     long millis = visibilityTimeout.toMillis();
     if (lease.open().size() == 1 && lease.open().contains(id)) {
@@ -183,13 +184,13 @@ final class SharedSettler {
     if (apart.isEmpty()) {
       throw delivery.leaseLost();
     }
-    SharedLease own = new SharedLease(apart.get(), visibilityTimeout, List.of(id));
+    HeldLease own = new HeldLease(apart.get(), visibilityTimeout, List.of(id));
     lease.renewals().ifPresent(own::renewBy);
     engine.expiry().in(millis);
     return own;
   }
 
-  private List<SharedDelivery> ackAll(Map<SharedLease, List<SharedDelivery>> whole) {
+  private List<SharedDelivery> ackAll(Map<HeldLease, List<SharedDelivery>> whole) {
     List<SharedSettleStore.Whole> leases = new ArrayList<>();
     whole.forEach((lease, acked) -> leases.add(asBelieved(lease, acked)));
     Set<Long> done =
@@ -211,7 +212,7 @@ final class SharedSettler {
     return lost;
   }
 
-  private static SharedSettleStore.Whole asBelieved(SharedLease lease, List<SharedDelivery> acked) {
+  private static SharedSettleStore.Whole asBelieved(HeldLease lease, List<SharedDelivery> acked) {
     Comparator<SharedDelivery> inOrder =
         Comparator.comparingLong(delivery -> delivery.record().offset());
     return new SharedSettleStore.Whole(
@@ -221,7 +222,7 @@ final class SharedSettler {
         Collections.max(acked, inOrder).id());
   }
 
-  private List<SharedDelivery> ackSome(SharedLease lease, List<SharedDelivery> acked) {
+  private List<SharedDelivery> ackSome(HeldLease lease, List<SharedDelivery> acked) {
     Set<Long> ids = ids(acked);
     Set<Long> held =
         new HashSet<>(
@@ -230,7 +231,7 @@ final class SharedSettler {
     return acked.stream().filter(delivery -> !held.contains(delivery.id())).toList();
   }
 
-  private List<SharedDelivery> giveBack(SharedLease lease, List<SharedSettlement> settlements) {
+  private List<SharedDelivery> giveBack(HeldLease lease, List<SharedSettlement> settlements) {
     Map<Long, SharedSettlement> byId = new LinkedHashMap<>();
     settlements.forEach(settlement -> byId.put(settlement.delivery().id(), settlement));
     Result result =

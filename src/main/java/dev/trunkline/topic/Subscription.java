@@ -1,8 +1,10 @@
 package dev.trunkline.topic;
 
+import dev.trunkline.error.PartitionLostException;
 import dev.trunkline.error.TrunklineException;
 import dev.trunkline.internal.loop.Loop;
 import dev.trunkline.internal.loop.Workers;
+import dev.trunkline.internal.work.Closing;
 import dev.trunkline.topic.GroupPulseStore.Claim;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -12,9 +14,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,9 +31,6 @@ public final class Subscription implements AutoCloseable {
   private static final Duration COMMIT_EVERY = Duration.ofMillis(200);
   private static final Duration UNTIL_WOKEN = Duration.ofHours(1);
 
-  /** As long as nanoseconds can be reckoned with. */
-  private static final Duration FOR_EVER = Duration.ofDays(36_500);
-
   private final TopicEngine engine;
   private final GroupRow group;
   private final MemberConfig config;
@@ -45,8 +42,7 @@ public final class Subscription implements AutoCloseable {
   private final Workers workers;
   private final BlockingQueue<PartitionFlow> ready = new LinkedBlockingQueue<>();
   private final Holdings<PartitionFlow> flows = new Holdings<>(PartitionFlow::held);
-  private final AtomicBoolean closed = new AtomicBoolean();
-  private final CountDownLatch stopped = new CountDownLatch(1);
+  private final Closing closing;
   private final MemberConsumer closeable = new Closeable();
   private volatile boolean stopping;
   private volatile Optional<TrunklineException> failure = Optional.empty();
@@ -66,6 +62,7 @@ public final class Subscription implements AutoCloseable {
             this.config.workers(topic.config().partitions()),
             this.config.virtualThreads(),
             this::work);
+    this.closing = new Closing(group.title(), workers, new Stopping());
     this.membership = engine.groups().join(group, this.config, changed -> dispatcher.wake());
     this.feed =
         new PartitionFlow.Feed(engine, topic, group, this.config, handling, membership, committer);
@@ -92,6 +89,29 @@ public final class Subscription implements AutoCloseable {
   /** The partitions that this member has now. */
   public Set<Integer> assignment() {
     return new TreeSet<>(flows.partitions());
+  }
+
+  /**
+   * Pauses a partition: no further record of it is begun until it is resumed, or goes to another
+   * member; what is in hand is finished. It stays this member's, and the others go on. Idempotent.
+   *
+   * @throws PartitionLostException if the partition is not this member's
+   */
+  public void pause(int partition) {
+    PartitionFlow flow = flows.get(partition);
+    if (flow == null) {
+      throw new PartitionLostException(group.topic(), group.name(), partition);
+    }
+    flow.held().pause(true);
+  }
+
+  /** Goes on with a partition after {@link #pause}; does nothing for one of another member. */
+  public void resume(int partition) {
+    PartitionFlow flow = flows.get(partition);
+    if (flow != null) {
+      flow.held().pause(false);
+      dispatcher.wake();
+    }
   }
 
   /** Whether {@link #close} has been called. */
@@ -253,33 +273,7 @@ public final class Subscription implements AutoCloseable {
    * @param timeout how long running handlers may take: zero or more
    */
   public void close(Duration timeout) {
-    if (timeout.isNegative()) {
-      throw new IllegalArgumentException("timeout must not be negative: " + timeout);
-    }
-    if (workers.includeThisThread()) {
-      stopAll();
-      Thread closer = new Thread(() -> close(timeout), "trunkline-" + group.title() + "-closer");
-      closer.setDaemon(true);
-      closer.start();
-      return;
-    }
-    boolean interrupted = Thread.interrupted();
-    if (closed.compareAndSet(false, true)) {
-      try {
-        interrupted |= stop(interrupted ? Duration.ZERO : timeout);
-      } finally {
-        stopped.countDown();
-      }
-    } else {
-      try {
-        stopped.await();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    closing.close(timeout);
   }
 
   private void stopAll() {
@@ -287,48 +281,49 @@ public final class Subscription implements AutoCloseable {
     flows.all().forEach(PartitionFlow::stop);
   }
 
-  /** Answers whether the calling thread was interrupted meanwhile; its flag is clear then. */
-  private boolean stop(Duration timeout) {
-    stopAll();
-    watch.close();
-    dispatcher.close();
-    // What the dispatcher took up in its last round.
-    stopAll();
-    boolean interrupted = Thread.interrupted();
-    long end = System.nanoTime() + shorter(timeout, FOR_EVER).toNanos();
-    try {
-      while (!interrupted
-          && System.nanoTime() - end < 0
-          && flows.all().stream().anyMatch(PartitionFlow::isRunning)) {
-        workers.await(Duration.ofMillis(5));
-      }
-    } catch (InterruptedException e) {
-      interrupted = true;
-    }
-    for (PartitionFlow flow : flows.all()) {
-      if (flow.isRunning()) {
-        LOG.info(
-            "{}: a handler of partition {} still runs after the timeout, its record is handled again",
-            group.title(),
-            flow.held().partition());
-      }
-    }
-    workers.interrupt();
-    try {
-      committer.commitPresent(flows.all().stream().map(PartitionFlow::held).toList(), true);
-    } catch (dev.trunkline.error.DatabaseException e) {
-      LOG.warn(
-          "{}: what was handled last could not be committed, it is handled again",
-          group.title(),
-          e);
-    }
-    engine.groups().leave(membership);
-    engine.groups().closed(closeable);
-    return interrupted | Thread.interrupted();
-  }
-
   private static Duration shorter(Duration a, Duration b) {
     return a.compareTo(b) < 0 ? a : b;
+  }
+
+  /** What closing takes. */
+  private final class Stopping implements Closing.Stoppable {
+    @Override
+    public void beginStop() {
+      stopAll();
+    }
+
+    @Override
+    public boolean stop(Duration timeout) {
+      watch.close();
+      dispatcher.close();
+      // What the dispatcher took up in its last round.
+      stopAll();
+      boolean interrupted = Thread.interrupted();
+      interrupted |=
+          closing.awaitHandlers(
+              () -> flows.all().stream().anyMatch(PartitionFlow::isRunning),
+              interrupted ? Duration.ZERO : timeout);
+      for (PartitionFlow flow : flows.all()) {
+        if (flow.isRunning()) {
+          LOG.info(
+              "{}: a handler of partition {} still runs after the timeout, its record is handled again",
+              group.title(),
+              flow.held().partition());
+        }
+      }
+      workers.interrupt();
+      try {
+        committer.commitPresent(flows.all().stream().map(PartitionFlow::held).toList(), true);
+      } catch (dev.trunkline.error.DatabaseException e) {
+        LOG.warn(
+            "{}: what was handled last could not be committed, it is handled again",
+            group.title(),
+            e);
+      }
+      engine.groups().leave(membership);
+      engine.groups().closed(closeable);
+      return interrupted | Thread.interrupted();
+    }
   }
 
   /** As the process closes it. */

@@ -21,14 +21,20 @@ import org.slf4j.LoggerFactory;
 final class Tail implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Tail.class);
 
-  /** A step at most so often while there is little. */
-  private static final Duration SHORTEST = Duration.ofMillis(5);
+  /** A step at most so often while there are few: they are not held up by what it would save. */
+  private static final Duration SHORTEST = Duration.ofMillis(1);
+
+  /** A step at most so often while there are some. */
+  private static final Duration SHORT = Duration.ofMillis(5);
 
   /**
    * A step at most so often while there is much: steps of hundreds of records, and reads of them,
    * cost less than hundreds of steps.
    */
   private static final Duration UNDER_LOAD = Duration.ofMillis(20);
+
+  /** So many records in a step are no longer few. */
+  private static final int SOME = 8;
 
   /** So many records in a step are much. */
   private static final int MUCH = 64;
@@ -49,7 +55,7 @@ final class Tail implements AutoCloseable {
     this.topic = topic;
     this.sequencer = new Sequencer(database, topic);
     this.pollInterval = pollInterval;
-    this.backoff = new IdleBackoff(SHORTEST, pollInterval);
+    this.backoff = new IdleBackoff(SHORT, pollInterval);
     this.loop = new Loop(topic.name() + "-tail", this::runOnce);
   }
 
@@ -113,7 +119,7 @@ final class Tail implements AutoCloseable {
     } finally {
       steppedNanos = System.nanoTime();
     }
-    pace = step.sequenced() >= MUCH ? UNDER_LOAD : SHORTEST;
+    pace = step.sequenced() >= MUCH ? UNDER_LOAD : step.sequenced() >= SOME ? SHORT : SHORTEST;
     if (grown(before, step.bounds()) || step.busy()) {
       backoff.reset();
     }

@@ -16,8 +16,8 @@
  * it; whoever finds the lock taken has it done for him.
  *
  * <p>Reading. {@link LogReader} finds the segments of the wanted offsets ({@link SegmentStore}) and
- * then the records by their ids ({@link RecordStore}). What it answers never changes: a reader that
- * is past an offset never sees anything below it.
+ * then the records by their ids ({@link RecordReader}). What it answers never changes: a reader
+ * that is past an offset never sees anything below it.
  *
  * <h2>Why this order is right</h2>
  *

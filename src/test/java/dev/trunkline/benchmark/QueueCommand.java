@@ -64,6 +64,14 @@ final class QueueCommand implements Callable<Integer> {
         description = "FIFO by key: other keys, with a million of one key waiting and without.")
     private boolean hotKey;
 
+    @Option(names = "--delay", description = "Delayed messages, while a million others wait.")
+    private boolean delay;
+
+    @Option(
+        names = "--overload",
+        description = "Producers ten times as fast as the consumer, on a bounded queue (a minute).")
+    private boolean overload;
+
     @Option(names = "--batch", description = "100k messages in one send, against COPY.")
     private boolean batch;
   }
@@ -98,6 +106,12 @@ final class QueueCommand implements Callable<Integer> {
     }
     if (mode.hotKey) {
       return new HotKeyRun(server, time).run();
+    }
+    if (mode.delay) {
+      return new DelayRun(server, time).run();
+    }
+    if (mode.overload) {
+      return new OverloadRun(server, seconds == null ? Duration.ofMinutes(1) : time).run();
     }
     if (mode.batch) {
       return new BatchRun(server).run();

@@ -18,6 +18,7 @@ class ExceptionsTest {
           new PayloadTooLargeException("queue", "orders", 11, 10),
           new PayloadUnreadableException("Order", "application/json", new IOException("no")),
           new PayloadUnwritableException("Order", new IOException("no")),
+          new ProducerFencedException("orders", "importer", 3),
           new QueueConfigMismatchException("orders", "this", "that"),
           new QueueNotFoundException("orders"),
           new SchemaVersionException("too new"));
@@ -32,6 +33,7 @@ class ExceptionsTest {
             "payload of 11 bytes is over the limit of queue \"orders\": maxPayloadBytes is 10",
             "payload with content type application/json cannot be read as Order: no",
             "value of Order cannot be written as a payload: no",
+            "producer \"importer\" of queue \"orders\" was opened again: epoch 3 must not send any more",
             "queue \"orders\" exists with another configuration: it has this, declared was that; use alter to change it",
             "queue \"orders\" does not exist",
             "too new");
@@ -43,6 +45,10 @@ class ExceptionsTest {
     assertThat(lost.queue()).isEqualTo("orders");
     assertThat(lost.messageId()).isEqualTo(7);
     assertThat(lost.leaseId()).isEqualTo(8);
+    ProducerFencedException fenced = new ProducerFencedException("orders", "importer", 3);
+    assertThat(fenced.queue()).isEqualTo("orders");
+    assertThat(fenced.producer()).isEqualTo("importer");
+    assertThat(fenced.epoch()).isEqualTo(3);
     assertThat(new QueueConfigMismatchException("orders", 1, 2).queue()).isEqualTo("orders");
     assertThat(new QueueNotFoundException("orders").queue()).isEqualTo("orders");
     assertThat(new DatabaseException("a", "08006", new IOException()).sqlState()).contains("08006");

@@ -177,8 +177,8 @@ class AckInTransactionTest extends QueueFixture {
         DELETE FROM trunkline.ready WHERE ids = ARRAY[%1$d::bigint];
         UPDATE trunkline.lease
         SET ids = ids || %1$d::bigint, deliveries = deliveries || 0, acquired = acquired || 1;
-        INSERT INTO trunkline.tally (queue_id, ready, in_flight)
-        SELECT queue_id, -1, 1 FROM trunkline.message WHERE id = %1$d
+        INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, in_flight)
+        SELECT queue_id, -octet_length(payload), -1, 1 FROM trunkline.message WHERE id = %1$d
         """
             .formatted(id));
   }

@@ -112,7 +112,7 @@ final class Backlog {
 
   private void tally(String state, int count) {
     database.execute(
-        "INSERT INTO trunkline.tally (queue_id, %s) VALUES (%d, %d)"
-            .formatted(state, queueId, count));
+        "INSERT INTO trunkline.tally (queue_id, %s, waiting_bytes) VALUES (%d, %d, %d)"
+            .formatted(state, queueId, count, state.equals("in_flight") ? 0 : 200L * count));
   }
 }

@@ -14,6 +14,9 @@ import dev.trunkline.retry.RetryPolicy;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
@@ -50,6 +53,21 @@ class DeclareTest extends QueueFixture {
                 1.1,
                 Jitter.NONE),
             268_435_456,
+            new SendRules(
+                Optional.of(new Deduplication(Duration.ofMillis(1), DeduplicationScope.KEY, true)),
+                Optional.of(new Expiry(Duration.ofDays(3650), ExpiredMessages.DEAD_LETTER))),
+            new FlowRules(
+                Optional.of(
+                    new Bounds(
+                        OptionalLong.of(12),
+                        OptionalLong.of(3_000_000_000L),
+                        Overflow.REJECT,
+                        Duration.ofMillis(1_234),
+                        0.75)),
+                Optional.of(new RateLimit(3, Duration.ofMillis(7), 9)),
+                OptionalInt.of(17),
+                Optional.empty(),
+                true),
             Ordering.fifoByKey(FailurePolicy.PARK));
 
     trunkline.queue("odd", odd);

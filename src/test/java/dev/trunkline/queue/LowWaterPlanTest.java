@@ -34,7 +34,13 @@ class LowWaterPlanTest {
       throws SQLException {
     Backlog backlog = Backlog.of(database, "low-water");
     Database pool = new Database(database.dataSource());
-    Engine engine = new Engine(pool, new Notifications(pool), QueuesConfig.defaults()).start();
+    Engine engine =
+        new Engine(
+                pool,
+                new Notifications(pool),
+                QueuesConfig.defaults(),
+                dev.trunkline.event.TrunklineListener.NONE)
+            .start();
     try (Connection holder = database.connect();
         Plans plans = new Plans(database.connect())) {
       QueueRow row = row(engine);

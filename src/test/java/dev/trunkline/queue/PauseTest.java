@@ -7,6 +7,7 @@ import dev.trunkline.support.Awaits;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -127,5 +128,92 @@ class PauseTest extends QueueFixture {
 
     assertThat(queue.stats().ready()).isEqualTo(1);
     assertThat(queue.receive(1)).isEmpty();
+  }
+
+  @Test
+  void a_paused_consumer_gets_nothing_more_while_others_go_on_and_goes_on_when_it_resumes() {
+    List<String> here = new CopyOnWriteArrayList<>();
+    List<String> there = new CopyOnWriteArrayList<>();
+    Consumer consumer = queue.consume(handlers(2), delivery -> note(here, delivery));
+    sendNumbers(20);
+    Awaits.until(() -> here.size() == 20);
+
+    consumer.pause();
+    consumer.pause();
+
+    assertThat(consumer.isPaused()).isTrue();
+    sendNumbers(10);
+    Awaits.await()
+        .during(Duration.ofMillis(300))
+        .until(() -> here.size() == 20 && queue.stats().ready() == 10);
+    Consumer other = open(OPENED).queue("orders").consume(handlers(2), d -> note(there, d));
+    Awaits.until(() -> there.size() == 10);
+    other.close();
+    sendNumbers(5);
+    consumer.resume();
+    Awaits.until(() -> here.size() == 25);
+    assertThat(consumer.isPaused()).isFalse();
+    consumer.close();
+  }
+
+  @Test
+  void what_waits_for_a_handler_is_given_back_uncounted_and_what_runs_finishes() throws Exception {
+    CountDownLatch begun = new CountDownLatch(1);
+    CountDownLatch finish = new CountDownLatch(1);
+    List<String> here = new CopyOnWriteArrayList<>();
+    // A stream of quick ones makes it claim ahead.
+    Consumer consumer =
+        queue.consume(
+            handlers(1).withPrefetch(50),
+            delivery -> {
+              if (delivery.message().text().equals("slow")) {
+                begun.countDown();
+                finish.await();
+              }
+              return note(here, delivery);
+            });
+    send("slow");
+    begun.await();
+    sendNumbers(30);
+
+    consumer.pause();
+
+    Awaits.until(() -> queue.stats().ready() == 30);
+    finish.countDown();
+    Awaits.until(() -> here.equals(List.of("slow")) && queue.stats().inFlight() == 0);
+    assertThat(queue.receive(30)).allMatch(delivery -> delivery.attempt() == 1).hasSize(30);
+    consumer.close();
+  }
+
+  @Test
+  void where_a_claim_deletes_what_is_claimed_is_handled_in_spite_of_a_pause() {
+    List<String> handled = new CopyOnWriteArrayList<>();
+    Consumer consumer =
+        queue.consumeAtMostOnce(handlers(1), message -> handled.add(message.message().text()));
+    sendNumbers(200);
+    Awaits.until(() -> handled.size() > 20);
+
+    consumer.pause();
+
+    Awaits.until(() -> handled.size() + queue.stats().ready() == 200);
+    consumer.resume();
+    Awaits.until(() -> handled.size() == 200);
+    consumer.close();
+  }
+
+  @Test
+  void a_paused_consumer_can_be_closed() {
+    Consumer consumer = queue.consume(handlers(1), delivery -> Outcome.ack());
+    consumer.pause();
+    send("a");
+
+    consumer.close();
+
+    assertThat(texts(queue.receive(1))).containsExactly("a");
+  }
+
+  private static Outcome note(List<String> handled, Delivery delivery) {
+    handled.add(delivery.message().text());
+    return Outcome.ack();
   }
 }

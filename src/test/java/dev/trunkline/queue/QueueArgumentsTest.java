@@ -83,7 +83,10 @@ class QueueArgumentsTest extends QueueFixture {
             Map.entry(() -> Message.text("a").withDeliverAt(null), "deliverAt"),
             Map.entry(() -> Trunkline.open((javax.sql.DataSource) null), "dataSource"),
             Map.entry(
-                () -> new QueueConfig(null, AT_ONCE, 1, Ordering.none()), "visibilityTimeout"),
+                () ->
+                    new QueueConfig(
+                        null, AT_ONCE, 1, SendRules.none(), FlowRules.none(), Ordering.none()),
+                "visibilityTimeout"),
             Map.entry(() -> CONFIG.withRetryPolicy(null), "retryPolicy"));
 
     calls.forEach(

@@ -129,6 +129,11 @@ abstract class QueueFixture {
     return new Scheduler(library(), nobody(), new DueTime());
   }
 
+  /** A sweep of what has expired that looks when it is told to. */
+  final ExpirySweep sweeper() {
+    return new ExpirySweep(library(), nobody(), new DueTime());
+  }
+
   /** All that is in flight expires. Answers how many leases. */
   final int expireAll() {
     return reaper().reapExpired(Instant.now().plus(Duration.ofDays(1)));

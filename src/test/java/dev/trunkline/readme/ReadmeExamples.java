@@ -6,23 +6,30 @@ import dev.trunkline.MigrationMode;
 import dev.trunkline.Trunkline;
 import dev.trunkline.TrunklineConfig;
 import dev.trunkline.deadletter.DeadLetter;
+import dev.trunkline.error.QueueFullException;
 import dev.trunkline.inbox.Inbox;
 import dev.trunkline.message.Codec;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
 import dev.trunkline.message.Outcome;
+import dev.trunkline.queue.Bounds;
+import dev.trunkline.queue.Cancellation;
 import dev.trunkline.queue.Consumer;
 import dev.trunkline.queue.ConsumerConfig;
 import dev.trunkline.queue.Delivery;
+import dev.trunkline.queue.ExpiredMessages;
 import dev.trunkline.queue.MessageState;
 import dev.trunkline.queue.NotifyMode;
+import dev.trunkline.queue.Overflow;
 import dev.trunkline.queue.ParkedKey;
 import dev.trunkline.queue.PeekedMessage;
+import dev.trunkline.queue.Producer;
 import dev.trunkline.queue.Queue;
 import dev.trunkline.queue.QueueConfig;
 import dev.trunkline.queue.QueueStats;
 import dev.trunkline.queue.ReceiveOptions;
 import dev.trunkline.queue.ReceivedMessage;
+import dev.trunkline.queue.Rescheduling;
 import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.retry.RetryPolicy;
 import dev.trunkline.topic.Group;
@@ -96,6 +103,36 @@ final class ReadmeExamples {
     // end::start[]
   }
 
+  Consumer control(Trunkline trunkline) throws IOException {
+    // tag::flow[]
+    QueueConfig bounded =
+        QueueConfig.defaults()
+            .withBounds(
+                Bounds.messages(100_000) // that wait: ready or scheduled
+                    .withMaxBytes(512L * 1024 * 1024)
+                    .withOverflow(Overflow.BLOCK) // or REJECT, or DROP_OLDEST: to the dead letters
+                    .withMaxWait(Duration.ofSeconds(10)))
+            .withRateLimit(50, Duration.ofSeconds(1)) // deliveries, over all consumers
+            .withMaxInFlight(200) // claimed and not settled, over all consumers
+            .withPriorityAgeing(Duration.ofMinutes(5)); // one priority higher for each 5 min
+
+    Queue calls = trunkline.queue("calls", bounded);
+    try {
+      calls.send(Message.text("ring")); // waits for room, up to 10 s
+    } catch (QueueFullException full) {
+      mailer.confirm("operator", full.queue());
+    }
+
+    Queue imports = trunkline.queue("imports", QueueConfig.defaults().withSingleActiveConsumer());
+    Consumer standby =
+        imports.consume( // one of all these consumers works; another takes over when it is gone
+            ConsumerConfig.defaults().withTakeoverPriority(1), delivery -> Outcome.ack());
+    standby.pause(); // this consumer only; calls.pause() stops the queue
+    standby.resume();
+    // end::flow[]
+    return standby;
+  }
+
   void open(String url, String user, String password) {
     // tag::open[]
     // With the pool that the service has. It stays open when the Trunkline is closed.
@@ -162,6 +199,37 @@ final class ReadmeExamples {
     Message newsletter = Message.text("news").withDeliverAt(monday);
     // end::message[]
     return newsletter.deliverAt().isPresent() ? message : newsletter;
+  }
+
+  Cancellation sendOnce(Trunkline trunkline, Order order) {
+    // tag::rules[]
+    QueueConfig config =
+        QueueConfig.defaults()
+            .withDeduplication() // by an id, for 5 minutes after the first send
+            .withTimeToLive(Duration.ofHours(6), ExpiredMessages.DEAD_LETTER); // or DROP
+    Queue payments = trunkline.queue("payments", config);
+
+    Message payment =
+        Message.json(order)
+            .withDeduplicationId(order.id()) // sent again: succeeds, and answers the first id
+            .withTimeToLive(Duration.ofMinutes(30)); // the shorter one counts
+    MessageId id = payments.send(payment);
+    MessageId same = payments.send(payment);
+
+    Rescheduling later = payments.reschedule(id, Duration.ofMinutes(10)); // or an Instant
+    Cancellation answer = payments.cancel(id); // CANCELLED, or TOO_LATE: it was delivered
+    // end::rules[]
+    return id.equals(same) && later == Rescheduling.RESCHEDULED ? answer : Cancellation.TOO_LATE;
+  }
+
+  void sendInOrder(Queue payments, List<Order> orders) {
+    // tag::producer[]
+    Producer importer = payments.producer("nightly-import"); // fences an older one of that name
+    long next = importer.lastSequence().orElse(-1) + 1; // where a crash has left it
+    for (long line = next; line < orders.size(); line++) {
+      importer.send(line, Message.json(orders.get((int) line))); // each line once, for ever
+    }
+    // end::producer[]
   }
 
   void sendWithJdbi(Jdbi jdbi, Queue emails, Order order) {
@@ -355,7 +423,7 @@ final class ReadmeExamples {
   QueueStats operate(Trunkline trunkline, Queue emails) {
     // tag::operate[]
     emails.pause(); // nothing more is claimed, in any process
-    QueueStats stats = emails.stats(); // ready, inFlight, scheduled, dead, sent, acked, oldestReady
+    QueueStats stats = emails.stats(); // ready, inFlight, scheduled, dead, sent, acked, expired ...
     List<PeekedMessage> next = emails.peek(10); // looks, touches nothing
     List<PeekedMessage> later = emails.peek(MessageState.SCHEDULED, 10);
     emails.resume();

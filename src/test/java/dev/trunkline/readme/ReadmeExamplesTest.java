@@ -7,6 +7,7 @@ import dev.trunkline.Trunkline;
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
+import dev.trunkline.queue.Cancellation;
 import dev.trunkline.queue.Consumer;
 import dev.trunkline.queue.Delivery;
 import dev.trunkline.queue.Queue;
@@ -122,6 +123,19 @@ class ReadmeExamplesTest {
   }
 
   @Test
+  void flow_is_controlled_as_shown() throws Exception {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      Consumer standby = examples.control(trunkline);
+
+      Awaits.until(standby::isActive);
+      assertThat(standby.isPaused()).isFalse();
+      assertThat(trunkline.queue("calls").receive(1)).hasSize(1);
+      standby.close();
+      trunkline.queue("calls").purge();
+    }
+  }
+
+  @Test
   void a_message_carries_what_it_was_given() {
     try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
       Queue emails = emails(trunkline);
@@ -137,6 +151,24 @@ class ReadmeExamplesTest {
       assertThat(received.headers()).containsExactly(entry("trace", "4bf92f35"));
       assertThat(received.priority()).isEqualTo(5);
       assertThat(emails.stats().scheduled()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void a_payment_is_sent_once_put_off_and_cancelled() {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      assertThat(examples.sendOnce(trunkline, ORDER)).isEqualTo(Cancellation.CANCELLED);
+      assertThat(trunkline.queue("payments").stats().sent()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void an_import_goes_on_where_it_was() {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      Queue payments = emails(trunkline);
+      examples.sendInOrder(payments, List.of(ORDER));
+      examples.sendInOrder(payments, List.of(ORDER, ORDER, ORDER));
+      assertThat(payments.stats().sent()).isEqualTo(3);
     }
   }
 

@@ -121,8 +121,8 @@ class MemoryTest {
           FROM stored
           GROUP BY queue_id, id / 32
         )
-        INSERT INTO trunkline.tally (queue_id, sent, ready)
-        SELECT queue_id, count(*), count(*) FROM stored GROUP BY queue_id
+        INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, ready)
+        SELECT queue_id, count(*), 200 * count(*), count(*) FROM stored GROUP BY queue_id
         """
             .formatted(count));
   }

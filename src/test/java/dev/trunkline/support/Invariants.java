@@ -85,30 +85,63 @@ final class Invariants {
           ORDER BY m.id
           LIMIT 20
           """,
+          // So does what senders have remembered.
+          """
+          SELECT format('%s of queue %s, which is gone', row.kind, row.queue_id)
+          FROM (
+            SELECT 'a deduplication id' AS kind, queue_id FROM trunkline.dedup
+            UNION SELECT 'a producer', queue_id FROM trunkline.producer
+          ) row
+          WHERE NOT EXISTS (SELECT FROM trunkline.queue q WHERE q.id = row.queue_id)
+          LIMIT 20
+          """,
+          // The progress of a producer is that of one that is there.
+          """
+          SELECT format('progress of producer %s, which is gone', p.producer_id)
+          FROM trunkline.producer_progress p
+          WHERE NOT EXISTS (SELECT FROM trunkline.producer r WHERE r.id = p.producer_id)
+          LIMIT 20
+          """,
+          // A place in line says when the first message in it expires, or earlier.
+          """
+          WITH place AS (
+            SELECT unnest(ids) AS id, expires_at, 'ready' AS state FROM trunkline.ready
+            UNION ALL
+            SELECT id, expires_at, 'scheduled' FROM trunkline.scheduled
+            UNION ALL
+            SELECT id, expires_at, 'in line' FROM trunkline.line
+          )
+          SELECT format('message %s expires at %s, and is %s until %s', m.id, m.expires_at, p.state, p.expires_at)
+          FROM trunkline.message m
+          JOIN place p USING (id)
+          WHERE m.expires_at IS NOT NULL AND (p.expires_at IS NULL OR p.expires_at > m.expires_at)
+          ORDER BY m.id
+          LIMIT 20
+          """,
           // The tally says what counting would say. Dead letters outlive their queue, which takes
           // its tally along.
           """
           WITH counted AS (
-            SELECT queue_id, cardinality(ids) AS ready, 0 AS scheduled, 0 AS in_flight, 0 AS dead
+            SELECT queue_id, cardinality(ids) AS ready, 0 AS scheduled, 0 AS in_flight, 0 AS dead, bytes
             FROM trunkline.ready
             UNION ALL
-            SELECT queue_id, 1, 0, 0, 0 FROM trunkline.line
+            SELECT queue_id, 1, 0, 0, 0, bytes FROM trunkline.line
             UNION ALL
-            SELECT queue_id, 0, 1, 0, 0 FROM trunkline.scheduled
+            SELECT queue_id, 0, 1, 0, 0, bytes FROM trunkline.scheduled
             UNION ALL
-            SELECT queue_id, 0, 0, cardinality(ids), 0 FROM trunkline.lease
+            SELECT queue_id, 0, 0, cardinality(ids), 0, 0 FROM trunkline.lease
             UNION ALL
-            SELECT q.id, 0, 0, 0, 1
+            SELECT q.id, 0, 0, 0, 1, 0
             FROM trunkline.dead_letter d
             JOIN trunkline.queue q ON q.name = d.queue AND q.deleted_at IS NULL
           ), count AS (
             SELECT queue_id, sum(ready) AS ready, sum(scheduled) AS scheduled,
-              sum(in_flight) AS in_flight, sum(dead) AS dead
+              sum(in_flight) AS in_flight, sum(dead) AS dead, sum(bytes) AS bytes
             FROM counted
             GROUP BY queue_id
           ), tally AS (
             SELECT queue_id, sum(ready) AS ready, sum(scheduled) AS scheduled,
-              sum(in_flight) AS in_flight, sum(dead) AS dead
+              sum(in_flight) AS in_flight, sum(dead) AS dead, sum(waiting_bytes) AS bytes
             FROM trunkline.tally
             GROUP BY queue_id
           ), compared AS (
@@ -120,6 +153,7 @@ final class Invariants {
               ('ready', t.ready, c.ready),
               ('scheduled', t.scheduled, c.scheduled),
               ('in flight', t.in_flight, c.in_flight),
+              ('waiting bytes', t.bytes, c.bytes),
               ('dead', t.dead, c.dead)) AS s (state, tallied, counted)
             WHERE q.deleted_at IS NULL
           )

@@ -99,12 +99,28 @@ class InvariantsTest {
         Arguments.of("lease 9 is held by consumer 3, which is gone", MESSAGE + ";" + LEASE),
         Arguments.of("message 1 is alive and in dead letter", MESSAGE + ";" + READY + ";" + DEAD),
         Arguments.of("queue emails: ready tallied as 0, not 1", MESSAGE + ";" + READY),
+        Arguments.of("queue emails: waiting bytes tallied as 0, not 1", MESSAGE + ";" + READY),
         Arguments.of("queue emails: scheduled tallied as 0, not 1", MESSAGE + ";" + SCHEDULED),
         Arguments.of("queue emails: in flight tallied as 0, not 1", MESSAGE + ";" + LEASE),
         Arguments.of("queue emails: dead tallied as 0, not 1", DEAD),
         Arguments.of(
             "queue emails: ready tallied as 2, not 0",
             "INSERT INTO trunkline.tally (queue_id, ready) VALUES (1, 1), (1, 1)"),
+        Arguments.of(
+            "a deduplication id of queue 7, which is gone",
+            """
+            INSERT INTO trunkline.dedup (queue_id, scope, dedup_id, message_id, expires_at)
+            VALUES (7, '', 'a', 1, now())
+            """),
+        Arguments.of(
+            "a producer of queue 7, which is gone",
+            "INSERT INTO trunkline.producer (queue_id, name) VALUES (7, 'a')"),
+        Arguments.of(
+            "progress of producer 7, which is gone",
+            "INSERT INTO trunkline.producer_progress (producer_id, sequence) VALUES (7, 1)"),
+        Arguments.of(
+            "message 1 expires at",
+            MESSAGE + ";" + READY + "; UPDATE trunkline.message SET expires_at = now()"),
         Arguments.of(
             "message 1 of queue 1, priority 5, is in ready of queue 1, priority 4",
             MESSAGE + ";" + READY.replace(", 5, '", ", 4, '")),

@@ -95,7 +95,7 @@ abstract class GroupFixture {
 
   final Membership join(GroupEngine engine, MemberConfig config) {
     try {
-      Membership member = engine.join(group(CONFIG), config, member -> {});
+      Membership member = engine.join(group(CONFIG), config, changed -> {});
       joined.add(member);
       return member;
     } catch (InterruptedException e) {

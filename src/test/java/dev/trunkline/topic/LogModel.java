@@ -1,6 +1,7 @@
 package dev.trunkline.topic;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -83,14 +84,26 @@ final class LogModel {
 
   private static void disorders(
       List<Committed> records, Map<String, Integer> places, List<String> complaints) {
-    for (Committed a : records) {
-      for (Committed b : records) {
-        boolean cause =
-            a.transaction() == b.transaction() ? a.place() < b.place() : a.at() < b.record().at();
-        if (cause && places.get(a.record().text()) > places.get(b.record().text())) {
-          complaints.add("effect before cause: " + b + " before " + a);
-        }
+    // From the end of the log: of what comes later, the one that was committed first, and of each
+    // transaction the one that was published first.
+    List<Committed> fromTheEnd =
+        records.stream()
+            .filter(one -> places.containsKey(one.record().text()))
+            .sorted(
+                Comparator.comparing((Committed one) -> places.get(one.record().text())).reversed())
+            .toList();
+    Committed earliest = null;
+    Map<Integer, Committed> firstOf = new HashMap<>();
+    for (Committed b : fromTheEnd) {
+      if (earliest != null && earliest.at() < b.record().at()) {
+        complaints.add("effect before cause: " + b + " before " + earliest);
       }
+      Committed sibling = firstOf.get(b.transaction());
+      if (sibling != null && sibling.place() < b.place()) {
+        complaints.add("effect before cause: " + b + " before " + sibling);
+      }
+      earliest = earliest == null || b.at() < earliest.at() ? b : earliest;
+      firstOf.merge(b.transaction(), b, (x, y) -> x.place() < y.place() ? x : y);
     }
   }
 }

@@ -218,7 +218,11 @@ class MembershipTest extends GroupFixture {
   @Test
   void a_group_begins_where_it_was_told_to() {
     segments(0, 5);
-    database.execute("UPDATE trunkline.topic_partition SET log_start = 20 WHERE partition = 0");
+    database.execute(
+        """
+        UPDATE trunkline.topic_partition SET log_start = 20 WHERE partition = 0;
+        DELETE FROM trunkline.segment WHERE partition = 0 AND base_offset < 20
+        """);
     Map<String, StartFrom> starts =
         Map.of(
             "earliest", StartFrom.earliest(),

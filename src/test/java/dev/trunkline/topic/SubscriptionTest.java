@@ -3,6 +3,7 @@ package dev.trunkline.topic;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.trunkline.error.PartitionLostException;
 import dev.trunkline.message.Message;
 import dev.trunkline.support.Awaits;
 import java.time.Duration;
@@ -314,5 +315,41 @@ class SubscriptionTest extends GroupsFixture {
     assertThatThrownBy(() -> CONFIG.withConcurrency(-1))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("-1");
+  }
+
+  @Test
+  void a_paused_partition_is_left_alone_while_others_go_on_and_resumes_where_it_was() {
+    Map<Integer, List<Long>> handled = new ConcurrentHashMap<>();
+    try (Subscription subscription =
+        topic.subscribe(
+            "billing",
+            CONFIG,
+            record ->
+                handled
+                    .computeIfAbsent(
+                        record.partition(), p -> Collections.synchronizedList(new ArrayList<>()))
+                    .add(record.offset()))) {
+      Awaits.until(() -> subscription.assignment().size() == 4);
+      subscription.pause(2);
+      publish(200);
+      long others = database.number("SELECT count(*) FROM trunkline.record WHERE partition <> 2");
+      Awaits.until(() -> handledBut(2, handled) == others);
+      Awaits.await().during(Duration.ofMillis(200)).until(() -> !handled.containsKey(2));
+      assertThat(subscription.assignment()).contains(2);
+
+      subscription.resume(2);
+
+      Awaits.until(() -> handled.getOrDefault(2, List.of()).size() == 200 - others);
+      assertThat(handled.get(2))
+          .isEqualTo(IntStream.range(0, (int) (200 - others)).mapToObj(i -> (long) i).toList());
+      assertThatThrownBy(() -> subscription.pause(17)).isInstanceOf(PartitionLostException.class);
+    }
+  }
+
+  private static long handledBut(int partition, Map<Integer, List<Long>> handled) {
+    return handled.entrySet().stream()
+        .filter(entry -> entry.getKey() != partition)
+        .mapToLong(entry -> entry.getValue().size())
+        .sum();
   }
 }

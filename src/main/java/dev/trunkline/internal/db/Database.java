@@ -151,6 +151,17 @@ public final class Database {
     return dataSource.getConnection();
   }
 
+  /** Whether a text of several statements is not one transaction on this connection. */
+  static boolean commitsEachStatement(Connection connection) {
+    try {
+      return connection.getAutoCommit()
+          && connection.isWrapperFor(PGConnection.class)
+          && connection.unwrap(PGConnection.class).getPreferQueryMode() == PreferQueryMode.SIMPLE;
+    } catch (SQLException e) {
+      throw translated(e);
+    }
+  }
+
   private <T extends @Nullable Object> T onOwn(boolean autoCommit, Work<T> work) {
     try (Handle handle = jdbi.open()) {
       Connection connection = handle.getConnection();

@@ -26,6 +26,8 @@ public final class Session {
 
   private static final ConcurrentMap<String, String> PINNED = new ConcurrentHashMap<>();
 
+  private static final ConcurrentMap<List<String>, String> PAIRS = new ConcurrentHashMap<>();
+
   private final Handle handle;
   private final boolean ours;
 
@@ -98,6 +100,28 @@ public final class Session {
         : statement(sql);
   }
 
+  /**
+   * Two statements in one text, and in one transaction, with their plans pinned; answers the rows
+   * of the second, which sees what was committed before the first returned. On disk when it
+   * returns; on a caller's connection the caller's settings decide.
+   *
+   * @throws IllegalStateException if the caller's connection would make two transactions of it
+   */
+  public Rows pinnedPair(String first, String second) {
+    String pair = PAIRS.computeIfAbsent(List.of(first, second), both -> String.join(";\n", both));
+    if (ours) {
+      return new Rows(
+          handle.createQuery(DURABLE_PINNED.computeIfAbsent(pair, Prelude.DURABLE_PINNED::before)),
+          2);
+    }
+    if (Database.commitsEachStatement(handle.getConnection())) {
+      throw new IllegalStateException(
+          "the connection is in auto-commit mode, and preferQueryMode=simple sends one statement at"
+              + " a time: two would not be one transaction");
+    }
+    return new Rows(handle.createQuery(PINNED.computeIfAbsent(pair, Prelude::pinned)), 2);
+  }
+
   /** A statement that is on disk when it returns, with its plan pinned. On ours only. */
   public Rows durablePinned(String sql) {
     if (!ours) {
@@ -108,20 +132,19 @@ public final class Session {
   }
 
   /**
-   * A statement that stores, and has to look something up by an index: with its plan pinned and on
-   * disk when it returns; on a caller's connection the caller's settings decide about the commit,
-   * and are as they were when it is done.
-   */
-  public Rows storing(String sql) {
-    return ours ? durablePinned(sql) : pinned(sql);
-  }
-
-  /**
    * A statement with its plan pinned in a transaction that others share: their settings are as they
    * were when it is done.
    */
   public Rows pinned(String sql) {
     return new Rows(handle.createQuery(PINNED.computeIfAbsent(sql, Prelude::pinned)), 1);
+  }
+
+  /**
+   * A statement with its plan pinned that is on disk when it returns; on a caller's connection the
+   * caller's settings decide about that.
+   */
+  public Rows lasting(String sql) {
+    return ours ? durablePinned(sql) : pinned(sql);
   }
 
   /**

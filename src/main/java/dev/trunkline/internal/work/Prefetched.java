@@ -106,8 +106,9 @@ public final class Prefetched<D> {
 
   /** This one was not handled, and is not held any longer. */
   public synchronized void givenBack(D delivery) {
-    unfinished.remove(delivery);
-    bytes -= size.applyAsLong(delivery);
+    if (unfinished.remove(delivery)) {
+      bytes -= size.applyAsLong(delivery);
+    }
   }
 
   /** Whether nothing is claimed and not handled. */

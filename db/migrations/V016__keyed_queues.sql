@@ -23,9 +23,11 @@ ALTER TABLE trunkline.queue
     (ordering IS NOT DISTINCT FROM 'FIFO') = (failure_policy IS NOT NULL));
 
 -- The order of a key is that of the ids. due_at: not before, because the attempt before failed, or was put off.
+-- expires_at: as that of the message.
 CREATE TABLE trunkline.line (
   id bigint NOT NULL,
   due_at timestamptz,
+  expires_at timestamptz,
   queue_id integer NOT NULL,
   bytes integer NOT NULL,
   deliveries integer NOT NULL DEFAULT 0,
@@ -33,6 +35,8 @@ CREATE TABLE trunkline.line (
   key text NOT NULL COLLATE "C",
   PRIMARY KEY (queue_id, key, id)
 );
+
+CREATE INDEX line_expiry_idx ON trunkline.line (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE trunkline.turn (
   seq bigint NOT NULL,
@@ -100,4 +104,4 @@ ALTER TABLE trunkline.open_key SET (
 ALTER TABLE trunkline.key_mark SET (
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 
-UPDATE trunkline.schema_version SET version = 13, oldest_client = 13;
+UPDATE trunkline.schema_version SET version = 16, oldest_client = 16;
