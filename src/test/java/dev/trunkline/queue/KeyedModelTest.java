@@ -10,12 +10,15 @@ import dev.trunkline.support.Awaits;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
@@ -29,8 +32,9 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.RepeatedTest;
 
 /**
- * Random interleavings of senders in open transactions, rollbacks, claims, settles and the reaper:
- * step by step against a model, and with threads that do what they like.
+ * Random interleavings of senders in open transactions, rollbacks, claims, settles, the reaper,
+ * what is taken back, put off, expired or replayed: step by step against a model, and with threads
+ * that do what they like.
  */
 class KeyedModelTest extends QueueFixture {
   private static final int STEPS = 250;
@@ -42,6 +46,9 @@ class KeyedModelTest extends QueueFixture {
 
   private final Map<String, TreeSet<Long>> waiting = new TreeMap<>();
   private final Map<String, List<Delivery>> held = new LinkedHashMap<>();
+  private final Map<Long, String> putOff = new TreeMap<>();
+  private final Map<Long, String> dead = new TreeMap<>();
+  private final Set<Long> mortal = new HashSet<>();
   private final List<Open> senders = new ArrayList<>();
   private Queue fifo;
 
@@ -67,16 +74,26 @@ class KeyedModelTest extends QueueFixture {
 
   private void step(Random random, String what) throws SQLException {
     int dice = random.nextInt(100);
-    if (dice < 25) {
+    if (dice < 22) {
       send(random);
-    } else if (dice < 40) {
+    } else if (dice < 36) {
       sendInOpenTransaction(random);
-    } else if (dice < 52 && !senders.isEmpty()) {
+    } else if (dice < 47 && !senders.isEmpty()) {
       end(senders.remove(random.nextInt(senders.size())), random.nextInt(3) > 0);
-    } else if (dice < 75) {
+    } else if (dice < 67) {
       receive(1 + random.nextInt(6), what);
-    } else if (dice < 97) {
+    } else if (dice < 86) {
       settleSome(random);
+    } else if (dice < 91) {
+      recall(random, what);
+    } else if (dice < 93) {
+      promoteAll();
+      backInLine(putOff);
+    } else if (dice < 95) {
+      fifo.deadLetters().replayAll();
+      backInLine(dead);
+    } else if (dice < 97) {
+      expire();
     } else if (dice < 99) {
       expireAll();
       held.forEach((key, some) -> some.forEach(d -> waiting.get(key).add(d.id().value())));
@@ -85,6 +102,7 @@ class KeyedModelTest extends QueueFixture {
       fifo.purge();
       waiting.values().forEach(TreeSet::clear);
       held.clear();
+      putOff.clear();
     }
   }
 
@@ -95,12 +113,56 @@ class KeyedModelTest extends QueueFixture {
   private void send(Random random) {
     List<Message> messages = new ArrayList<>();
     for (int i = 1 + random.nextInt(3); i > 0; i--) {
-      messages.add(Message.text("m").withKey(key(random)));
+      Message message = Message.text("m").withKey(key(random));
+      messages.add(random.nextInt(4) == 0 ? message.withTimeToLive(Duration.ofHours(1)) : message);
     }
     List<MessageId> ids = fifo.sendAll(messages);
     for (int i = 0; i < ids.size(); i++) {
       committed(messages.get(i).key().orElseThrow(), ids.get(i).value());
+      if (messages.get(i).timeToLive().isPresent()) {
+        mortal.add(ids.get(i).value());
+      }
     }
+  }
+
+  /** Anywhere: in the middle of its key, in a lease, put off already. */
+  private void recall(Random random, String what) {
+    String key = key(random);
+    TreeSet<Long> line = waiting.computeIfAbsent(key, k -> new TreeSet<>());
+    List<Long> ids = new ArrayList<>(line);
+    held.getOrDefault(key, List.of()).forEach(delivery -> ids.add(delivery.id().value()));
+    ids.addAll(putOff.keySet());
+    if (ids.isEmpty()) {
+      return;
+    }
+    long id = ids.get(random.nextInt(ids.size()));
+    boolean inTime = line.contains(id) || putOff.containsKey(id);
+    if (random.nextBoolean()) {
+      assertThat(fifo.cancel(new MessageId(id)))
+          .as("%s: cancel", what)
+          .isEqualTo(inTime ? Cancellation.CANCELLED : Cancellation.TOO_LATE);
+      line.remove(id);
+      putOff.remove(id);
+    } else {
+      assertThat(fifo.reschedule(new MessageId(id), Duration.ofHours(3)))
+          .as("%s: reschedule", what)
+          .isEqualTo(inTime ? Rescheduling.RESCHEDULED : Rescheduling.TOO_LATE);
+      if (line.remove(id)) {
+        putOff.put(id, key);
+      }
+    }
+  }
+
+  private void backInLine(Map<Long, String> messages) {
+    messages.forEach((id, key) -> committed(key, id));
+    messages.clear();
+  }
+
+  /** Of those that have a time to live, all that wait. */
+  private void expire() {
+    sweeper().sweep(Instant.now().plus(Duration.ofHours(2)));
+    waiting.values().forEach(line -> line.removeAll(mortal));
+    putOff.keySet().removeAll(mortal);
   }
 
   private void committed(String key, long id) {
@@ -171,11 +233,16 @@ class KeyedModelTest extends QueueFixture {
         delivery.release();
         waiting.get(key).add(delivery.id().value());
       }
-      default -> delivery.deadLetter("by lot");
+      default -> {
+        delivery.deadLetter("by lot");
+        dead.put(delivery.id().value(), key);
+      }
     }
   }
 
   private void drain(String what) {
+    promoteAll();
+    backInLine(putOff);
     Awaits.until(
         () -> {
           held.values().forEach(some -> some.forEach(Delivery::ack));
