@@ -139,6 +139,7 @@ DECLARE
   new_id bigint;
   in_scope text := '';
   known_by text := send.deduplication_id;
+  key_known boolean := false;
   lives interval;
   expiry timestamptz;
 BEGIN
@@ -220,6 +221,16 @@ BEGIN
       || int4send(octet_length(body)) || body), 'hex');
   END IF;
 
+  -- As KeyedPublishStore.KNOWN: whoever relies on a mark locks it, before he draws an id.
+  IF target.ordering IS NOT NULL
+    AND current_setting('transaction_isolation') IN ('read committed', 'read uncommitted') THEN
+    PERFORM 1
+    FROM trunkline.key_mark m
+    WHERE m.queue_id = target.id AND m.key = send.key
+    LIMIT 1
+    FOR KEY SHARE SKIP LOCKED;
+    key_known := FOUND;
+  END IF;
   new_id := nextval('trunkline.message_id_seq');
   IF known_by IS NOT NULL AND target.dedup_window IS NOT NULL THEN
     INSERT INTO trunkline.dedup AS d (queue_id, scope, dedup_id, message_id, expires_at)
@@ -253,19 +264,10 @@ BEGIN
     VALUES (new_id, expiry, target.id, octet_length(body), send.key);
     INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, ready)
     VALUES (target.id, 1, octet_length(body), 1);
-    -- As KeyedPublishStore.JOIN_LINES: whoever relies on a mark locks it.
-    IF current_setting('transaction_isolation') IN ('read committed', 'read uncommitted') THEN
-      PERFORM 1
-      FROM trunkline.key_mark m
-      WHERE m.queue_id = target.id AND m.key = send.key
-      LIMIT 1
-      FOR KEY SHARE SKIP LOCKED;
-      IF FOUND THEN
-        RETURN new_id;
-      END IF;
+    IF NOT key_known THEN
       INSERT INTO trunkline.key_mark (queue_id, key) VALUES (target.id, send.key);
+      INSERT INTO trunkline.turn (seq, queue_id, key) VALUES (new_id, target.id, send.key);
     END IF;
-    INSERT INTO trunkline.turn (seq, queue_id, key) VALUES (new_id, target.id, send.key);
   ELSE
     INSERT INTO trunkline.ready (seq, queue_id, bytes, priority, ids, expires_at)
     VALUES (new_id, target.id, octet_length(body), send.priority, ARRAY[new_id], expiry);
@@ -342,6 +344,11 @@ BEGIN
     FROM stored s
     WHERE keyed
     GROUP BY s.key
+    RETURNING key
+  ), marked AS (
+    INSERT INTO trunkline.key_mark (queue_id, key)
+    SELECT target_id, arrived.key
+    FROM arrived
   ), counted AS (
     INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, dead)
     SELECT target_id, sum(bytes), count(*), -count(*) FROM stored HAVING count(*) > 0

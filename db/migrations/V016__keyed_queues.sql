@@ -6,8 +6,8 @@
 --                that may not be open
 --   turn_later   batons that wait: for the back-off of the head of their line, or for a sender's transaction to end
 --   open_key     the keys that are open: one row each, made and removed by claimers
---   key_mark     the keys that senders need not announce any more. Locked by whoever relies on it until he commits, and
---                removed only with every lock in hand
+--   key_mark     says that its key has been announced. Whoever puts a message into a line locks one until he commits, or
+--                leaves one of his own, with an arrival; removed only with every lock in hand
 --   parked_line  batons of keys that wait for an operator, behind a dead letter
 --
 -- Rows are inserted and deleted, never updated. There is no unique index that a sender could have to wait at.
@@ -40,9 +40,13 @@ CREATE INDEX line_expiry_idx ON trunkline.line (expires_at) WHERE expires_at IS 
 
 CREATE TABLE trunkline.turn (
   seq bigint NOT NULL,
-  -- A baton: where its line begins, as a hint. Null makes it an arrival.
+  -- A baton: nothing of its line is below from_id, as long as its key has no other mark than mark_id. An arrival has no
+  -- from_id.
   from_id bigint,
+  mark_id bigint,
   queue_id integer NOT NULL,
+  -- How many messages were claimed since from_id was found.
+  walked integer NOT NULL DEFAULT 0,
   -- How often the baton has waited in vain for a sender.
   hops smallint NOT NULL DEFAULT 0,
   key text NOT NULL COLLATE "C"
@@ -53,7 +57,9 @@ CREATE INDEX turn_claim_idx ON trunkline.turn (queue_id, seq);
 CREATE TABLE trunkline.turn_later (
   due_at timestamptz NOT NULL,
   from_id bigint NOT NULL,
+  mark_id bigint,
   queue_id integer NOT NULL,
+  walked integer NOT NULL DEFAULT 0,
   hops smallint NOT NULL,
   key text NOT NULL COLLATE "C"
 );
@@ -75,7 +81,6 @@ CREATE TABLE trunkline.key_mark (
 );
 
 CREATE TABLE trunkline.parked_line (
-  from_id bigint NOT NULL,
   -- The dead letter that the key waits behind.
   message_id bigint NOT NULL,
   parked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -84,10 +89,12 @@ CREATE TABLE trunkline.parked_line (
   PRIMARY KEY (queue_id, key)
 );
 
--- Of a FIFO queue: the one key of the messages in it, and where its line goes on.
+-- Of a FIFO queue: the one key of the messages in it, and of its baton from_id, mark_id and walked.
 ALTER TABLE trunkline.lease
   ADD COLUMN key text COLLATE "C",
   ADD COLUMN key_from bigint,
+  ADD COLUMN key_mark bigint,
+  ADD COLUMN key_walked integer NOT NULL DEFAULT 0,
   ADD CONSTRAINT lease_of_key_goes_on CHECK ((key IS NULL) = (key_from IS NULL));
 
 -- Of a queue that is keyed: joins the line of its key when it is due.

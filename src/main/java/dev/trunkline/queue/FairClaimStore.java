@@ -183,6 +183,7 @@ final class FairClaimStore {
         m.content_type,
         m.headers,
         m.payload,
+        0 AS walked,
         NULL::bigint AS seq,
         NULL::text AS fate,
         NULL::bigint AS due_in_ms
@@ -208,13 +209,16 @@ final class FairClaimStore {
       ) m ON true
       UNION ALL
       SELECT
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         seq, fate, due_in_ms
       FROM judged
       """;
 
   static List<KeyedClaim.Found> claim(
       Session session, KeyedClaim.Request request, Lanes.Attempt attempt) {
-    return request.bound(session.relaxed(CLAIM), attempt).list(KeyedClaim.Found::of);
+    return request
+        .bound(session.relaxed(CLAIM), attempt)
+        .bind("everything", request.depth().everything())
+        .list(KeyedClaim.Found::of);
   }
 }

@@ -17,10 +17,12 @@ final class FifoClaimStore {
    * so that they do not wait in a circle. If the key is open the arrival has said nothing new, as
    * long as nobody closes it at this moment, for whoever closes it later sees what has arrived.
    *
-   * <p>Lines: the first maxPerKey of each key, but none behind one that is not due; one that has
-   * failed before is claimed alone, so that others need not share its fate. First the first of each
-   * key, then the second, up to maxMessages. A purge may be quicker: what the delete answers is
-   * leased. Rows are reached by ctid, which holds as long as the statement's own snapshot.
+   * <p>Lines: from where the baton says, unless its key has got another mark since: then something
+   * may have come in front, and it is looked at from its very beginning. The first maxPerKey of
+   * each key, but none behind one that is not due; one that has failed before is claimed alone, so
+   * that others need not share its fate. First the first of each key, then the second, up to
+   * maxMessages. A purge may be quicker: what the delete answers is leased. Rows are reached by
+   * ctid, which holds as long as the statement's own snapshot.
    *
    * <p>A turn is then done with (its messages are in a lease, which passes the baton on when it
    * ends), later (the head is not due), or stays: left, or empty, as its line is. A key that was
@@ -35,7 +37,7 @@ final class FifoClaimStore {
           SELECT t.*
           FROM unnest(:priorities::smallint[], :froms::bigint[], :tos::bigint[]) AS lane(priority, from_seq, to_seq)
           CROSS JOIN LATERAL (
-            SELECT turn.ctid AS tid, turn.seq, turn.from_id, turn.key
+            SELECT turn.ctid AS tid, turn.seq, turn.from_id, turn.mark_id, turn.walked, turn.key
             FROM trunkline.turn
             WHERE turn.queue_id = :queueId
               AND turn.seq >= lane.from_seq
@@ -51,7 +53,9 @@ final class FifoClaimStore {
           LIMIT :maxTurns
         ) run
       ), asked AS MATERIALIZED (
-        SELECT key, min(place) AS place, min(seq) AS seq, max(from_id) AS from_id, bool_or(from_id IS NOT NULL) AS baton
+        SELECT
+          key, min(place) AS place, min(seq) AS seq, max(from_id) AS from_id, max(mark_id) AS mark_id,
+          max(walked) AS walked, bool_or(from_id IS NOT NULL) AS baton
         FROM token
         GROUP BY key
       ), seen AS MATERIALIZED (
@@ -81,11 +85,22 @@ final class FifoClaimStore {
         ON CONFLICT DO NOTHING
         RETURNING key
       ), mine AS MATERIALIZED (
-        SELECT key, place, seq, from_id, baton
+        SELECT
+          asked.key,
+          asked.place,
+          CASE WHEN bound.holds THEN asked.from_id ELSE 0 END AS from_id,
+          CASE WHEN bound.holds THEN asked.mark_id END AS mark_id,
+          asked.walked
         FROM asked
-        WHERE baton
+        CROSS JOIN LATERAL (
+          SELECT asked.mark_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1
+            FROM trunkline.key_mark
+            WHERE key_mark.queue_id = :queueId AND key_mark.key = asked.key AND key_mark.id <> asked.mark_id) AS holds
+        ) bound
+        WHERE asked.baton
         UNION ALL
-        SELECT asked.key, asked.place, asked.seq, 0, false
+        SELECT asked.key, asked.place, 0, NULL, 0
         FROM asked
         WHERE asked.key IN (SELECT key FROM opened)
       ), waiting AS MATERIALIZED (
@@ -104,7 +119,7 @@ final class FifoClaimStore {
           FROM trunkline.line
           WHERE line.queue_id = :queueId
             AND line.key = mine.key
-            AND line.id >= CASE WHEN :everything THEN 0 ELSE mine.from_id END
+            AND line.id >= mine.from_id
           ORDER BY line.id
           LIMIT :maxPerKey
         ) l
@@ -131,21 +146,24 @@ final class FifoClaimStore {
         RETURNING id, bytes, deliveries, acquired + 1 AS acquired, key
       ), leased AS (
         INSERT INTO trunkline.lease (
-          consumer_id, visible_at, queue_id, ids, deliveries, acquired, key, key_from)
+          consumer_id, visible_at, queue_id, ids, deliveries, acquired, key, key_from, key_mark, key_walked)
         SELECT
           :consumerId,
           now() + coalesce(
             nullif(:visibilityTimeoutMs, -1) * interval '1 millisecond',
             (SELECT visibility_timeout FROM trunkline.queue WHERE id = :queueId)),
           :queueId,
-          array_agg(id ORDER BY id),
-          array_agg(deliveries ORDER BY id),
-          array_agg(acquired ORDER BY id),
-          key,
-          max(id) + 1
+          array_agg(gone.id ORDER BY gone.id),
+          array_agg(gone.deliveries ORDER BY gone.id),
+          array_agg(gone.acquired ORDER BY gone.id),
+          mine.key,
+          mine.from_id,
+          mine.mark_id,
+          mine.walked + count(*)
         FROM gone
-        GROUP BY key
-        RETURNING id, key, ids, deliveries, acquired, visible_at - now() AS hidden_for
+        JOIN mine ON mine.key = gone.key
+        GROUP BY mine.key, mine.from_id, mine.mark_id, mine.walked
+        RETURNING id, key, ids, deliveries, acquired, key_walked, visible_at - now() AS hidden_for
       ), held_up AS MATERIALIZED (
         SELECT key, due_at
         FROM waiting
@@ -155,6 +173,9 @@ final class FifoClaimStore {
           asked.key,
           asked.seq,
           asked.baton,
+          asked.from_id,
+          asked.mark_id,
+          asked.walked,
           held_up.due_at,
           CASE
             WHEN asked.key IN (SELECT key FROM leased) THEN 'done'
@@ -175,8 +196,8 @@ final class FifoClaimStore {
           WHERE fated.fate IN ('done', 'later')
             OR (token.from_id IS NULL AND fated.key IN (SELECT key FROM mine))))
       ), later AS (
-        INSERT INTO trunkline.turn_later (due_at, from_id, queue_id, hops, key)
-        SELECT due_at, 0, :queueId, 0, key
+        INSERT INTO trunkline.turn_later (due_at, from_id, mark_id, queue_id, walked, hops, key)
+        SELECT due_at, coalesce(from_id, 0), mark_id, :queueId, walked, 0, key
         FROM fated
         WHERE fate = 'later'
       ), stays AS (
@@ -213,6 +234,7 @@ final class FifoClaimStore {
         m.content_type,
         m.headers,
         m.payload,
+        leased.key_walked AS walked,
         NULL::bigint AS seq,
         NULL::text AS fate,
         NULL::bigint AS due_in_ms
@@ -238,7 +260,7 @@ final class FifoClaimStore {
       ) m ON true
       UNION ALL
       SELECT
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         seq, fate, due_in_ms
       FROM judged
       """;

@@ -107,19 +107,103 @@ final class KeyStore {
         (SELECT (extract(epoch FROM min(due_at) - clock_timestamp()) * 1000)::bigint FROM later) AS due_in_ms
       """;
 
+  /**
+   * Finds out where the lines of leased keys begin, so that claims need not walk what has been
+   * there. In two statements of one transaction, as CLOSE: the first takes all marks, and with them
+   * knows that no sender is open who relies on any. What the second sees, with a new snapshot, is
+   * all there is of the key, and whoever relies on a mark from then on draws his ids later. It
+   * leaves one mark. Nothing happens if there is a mark that could not be locked, or is new.
+   *
+   * <p>From the bound on that was known before, if that still holds. Index: key_mark_pkey,
+   * line_pkey.
+   */
+  private static final String ADVANCE =
+      """
+      WITH held AS MATERIALIZED (
+        SELECT lease.id, lease.queue_id, lease.key
+        FROM trunkline.lease
+        WHERE lease.id = ANY (:leaseIds::bigint[]) AND lease.key IS NOT NULL
+        ORDER BY lease.id
+        FOR UPDATE SKIP LOCKED
+      ), mark AS MATERIALIZED (
+        SELECT m.id
+        FROM held
+        CROSS JOIN LATERAL (
+          SELECT key_mark.id
+          FROM trunkline.key_mark
+          WHERE key_mark.queue_id = held.queue_id AND key_mark.key = held.key
+          LIMIT 1000000
+          FOR UPDATE SKIP LOCKED) m
+      )
+      SELECT set_config(
+        'trunkline.advancing',
+        concat(
+          (SELECT string_agg(id::text, ',') FROM held), ';', (SELECT string_agg(id::text, ',') FROM mark)),
+        true);
+      WITH locked AS MATERIALIZED (
+        SELECT
+          lease.id,
+          lease.queue_id,
+          lease.key,
+          lease.key_from,
+          lease.key_mark,
+          (
+            SELECT max(key_mark.id)
+            FROM trunkline.key_mark
+            WHERE key_mark.queue_id = lease.queue_id AND key_mark.key = lease.key) AS newest,
+          EXISTS (
+            SELECT 1
+            FROM trunkline.key_mark
+            WHERE key_mark.queue_id = lease.queue_id
+              AND key_mark.key = lease.key
+              AND key_mark.id <> ALL (
+                string_to_array(split_part(current_setting('trunkline.advancing'), ';', 2), ',')::bigint[])) AS relied_on,
+          EXISTS (
+            SELECT 1
+            FROM trunkline.key_mark
+            WHERE key_mark.queue_id = lease.queue_id
+              AND key_mark.key = lease.key
+              AND key_mark.id IS DISTINCT FROM lease.key_mark) AS marked
+        FROM trunkline.lease
+        WHERE lease.id = ANY (
+          string_to_array(split_part(current_setting('trunkline.advancing'), ';', 1), ',')::bigint[])
+      ), bound AS MATERIALIZED (
+        SELECT locked.*, coalesce(first.id, (SELECT last_value FROM trunkline.message_id_seq)) AS from_id
+        FROM locked
+        LEFT JOIN LATERAL (
+          SELECT line.id
+          FROM trunkline.line
+          WHERE line.queue_id = locked.queue_id
+            AND line.key = locked.key
+            AND line.id >= CASE WHEN locked.marked THEN 0 ELSE locked.key_from END
+          ORDER BY line.id
+          LIMIT 1) first ON true
+        WHERE locked.newest IS NOT NULL AND NOT locked.relied_on
+      ), cleaned AS (
+        DELETE FROM trunkline.key_mark
+        USING bound
+        WHERE key_mark.queue_id = bound.queue_id AND key_mark.key = bound.key AND key_mark.id <> bound.newest
+      )
+      UPDATE trunkline.lease
+      SET key_from = bound.from_id, key_mark = bound.newest, key_walked = 0
+      FROM bound
+      WHERE lease.id = bound.id
+      RETURNING lease.id
+      """;
+
   /** Passes on the baton of a lease that has ended in this transaction. Answers its turn. */
   private static final String PASS_ON =
       """
-      INSERT INTO trunkline.turn (seq, from_id, queue_id, key)
-      VALUES (nextval('trunkline.message_id_seq'), :fromId, :queueId, :key)
+      INSERT INTO trunkline.turn (seq, from_id, mark_id, queue_id, walked, key)
+      VALUES (nextval('trunkline.message_id_seq'), :fromId, nullif(:markId, 0), :queueId, :walked, :key)
       RETURNING seq
       """;
 
   /** Keeps the baton of a lease that has ended in this transaction: its key waits. */
   private static final String PARK =
       """
-      INSERT INTO trunkline.parked_line (from_id, message_id, queue_id, key)
-      VALUES (:fromId, :messageId, :queueId, :key)
+      INSERT INTO trunkline.parked_line (message_id, queue_id, key)
+      VALUES (:messageId, :queueId, :key)
       RETURNING key
       """;
 
@@ -164,12 +248,22 @@ final class KeyStore {
         .get(0);
   }
 
+  /** Answers the leases whose keys begin where it says now. */
+  static List<Long> advance(Session session, long[] leaseIds) {
+    return session
+        .relaxedSecond(ADVANCE)
+        .bindArray("leaseIds", leaseIds)
+        .list(row -> row.getLong(1));
+  }
+
   static Lanes.Announced passOn(Session session, int queueId, KeyedSettleStore.Baton baton) {
     return session
         .relaxed(PASS_ON)
         .bind("queueId", queueId)
         .bind("key", baton.key())
         .bind("fromId", baton.fromId())
+        .bind("markId", baton.markId())
+        .bind("walked", baton.walked())
         .list(row -> new Lanes.Announced(0, row.getLong(1), row.getLong(1)))
         .get(0);
   }
@@ -179,7 +273,6 @@ final class KeyStore {
         .relaxed(PARK)
         .bind("queueId", queueId)
         .bind("key", baton.key())
-        .bind("fromId", baton.fromId())
         .bind("messageId", messageId)
         .run();
   }

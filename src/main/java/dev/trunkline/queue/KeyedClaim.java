@@ -27,7 +27,6 @@ final class KeyedClaim {
           .bind("maxBytes", maxBytes)
           .bind("maxTurns", depth.maxTurns())
           .bind("maxPerKey", depth.maxPerKey())
-          .bind("everything", depth.everything())
           .bindArray("priorities", attempt.priorities())
           .bindArray("froms", attempt.froms())
           .bindArray("tos", attempt.tos());
@@ -39,8 +38,8 @@ final class KeyedClaim {
    *
    * @param maxTurns turns that are taken up
    * @param maxPerKey messages of a key
-   * @param everything whether lines are looked at from their very beginning, or from where the
-   *     batons say
+   * @param everything whether lines whose order is not promised are looked at from their very
+   *     beginning, or from where the batons say
    */
   record Depth(int maxTurns, int maxPerKey, boolean everything) {}
 
@@ -65,8 +64,12 @@ final class KeyedClaim {
   /** A turn that was taken up. */
   record Turn(long seq, Fate fate, long dueInMs) {}
 
-  /** A row of the answer: a message that was claimed, or a turn. */
-  record Found(ClaimStore.@Nullable Claimed message, @Nullable Turn turn) {
+  /**
+   * A row of the answer: a message that was claimed, or a turn.
+   *
+   * @param walked messages of its key that were claimed since it was known where the line begins
+   */
+  record Found(ClaimStore.@Nullable Claimed message, @Nullable Turn turn, int walked) {
 
     static Found of(ResultSet row) throws SQLException {
       String fate = row.getString("fate");
@@ -83,7 +86,8 @@ final class KeyedClaim {
                   case "next" -> Fate.NEXT;
                   default -> throw new SQLException("unknown fate: " + fate);
                 },
-                row.getLong("due_in_ms")));
+                row.getLong("due_in_ms")),
+            0);
       }
       return new Found(
           new ClaimStore.Claimed(
@@ -98,7 +102,8 @@ final class KeyedClaim {
               row.getInt("acquired"),
               ClaimStore.expiresInMicros(row),
               row.getBoolean("present") ? MessageRow.of(row, row.getInt("priority")) : null),
-          null);
+          null,
+          row.getInt("walked"));
     }
   }
 }

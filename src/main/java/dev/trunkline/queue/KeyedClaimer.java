@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.slf4j.Logger;
@@ -28,6 +29,9 @@ final class KeyedClaimer {
 
   /** Turns that a claim takes up even if few would do: they may be empty. */
   private static final int FEW_TURNS = 16;
+
+  /** Messages of a key that are claimed before it is found out anew where its line begins. */
+  private static final int WORTH_ADVANCING = 512;
 
   /** Claims in a row that find turns, but nothing to deliver. */
   private static final int ROUNDS = 20;
@@ -165,6 +169,7 @@ final class KeyedClaimer {
     if (!messages.isEmpty()) {
       flowWatch.claimed(queue.id());
     }
+    advance(round.found());
     return new Claimer.Claim(deliveries(messages, askedNanos), exhausted, heldFor);
   }
 
@@ -222,6 +227,34 @@ final class KeyedClaimer {
       }
     } catch (DatabaseException e) {
       LOG.info("{}: keys were not closed, it is tried again: {}", queue.name(), e.getMessage());
+    }
+  }
+
+  /** At every so many messages of a key, if no sender is in the way. */
+  private void advance(List<KeyedClaim.Found> found) {
+    Map<Long, Integer> walked = new LinkedHashMap<>();
+    Map<Long, Integer> before = new LinkedHashMap<>();
+    for (KeyedClaim.Found one : found) {
+      ClaimStore.Claimed message = one.message();
+      if (message != null) {
+        walked.put(message.leaseId(), one.walked());
+        before.merge(message.leaseId(), one.walked() - 1, (old, again) -> old - 1);
+      }
+    }
+    before.replaceAll((lease, count) -> count / WORTH_ADVANCING);
+    walked.replaceAll((lease, count) -> count / WORTH_ADVANCING);
+    long[] worth =
+        walked.keySet().stream()
+            .filter(lease -> !Objects.equals(walked.get(lease), before.get(lease)))
+            .mapToLong(Long::longValue)
+            .toArray();
+    if (worth.length == 0) {
+      return;
+    }
+    try {
+      database.run(session -> KeyStore.advance(session, worth));
+    } catch (DatabaseException e) {
+      LOG.info("{}: a line is walked for longer: {}", queue.name(), e.getMessage());
     }
   }
 

@@ -8,15 +8,32 @@ final class KeyedPublishStore {
   private KeyedPublishStore() {}
 
   /**
+   * The keys that are {@code asked} for and have a mark that is still there when it is locked. The
+   * lock is one that senders share, until the transaction ends; a mark that cannot be had at once
+   * is none, so nobody waits. At REPEATABLE READ and above marks may be long gone, and locking one
+   * that is would fail. Part of a statement; index: key_mark_pkey.
+   */
+  static final String KNOWN =
+      """
+      known AS MATERIALIZED (
+        SELECT asked.key
+        FROM asked
+        CROSS JOIN LATERAL (
+          SELECT mark.id
+          FROM trunkline.key_mark mark
+          WHERE mark.queue_id = :queueId AND mark.key = asked.key
+          LIMIT 1
+          FOR KEY SHARE SKIP LOCKED
+        ) mark
+        WHERE current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
+      )
+      """;
+
+  /**
    * Puts what has been {@code placed} (id, key, bytes, expires_at) into the lines of its keys, and
-   * announces the keys that nobody has announced: by a mark, for the senders to come, and an
-   * arrival, for the claimers. Part of a statement that stores.
-   *
-   * <p>A key that has a mark need not be announced, if the mark is still there when it is locked:
-   * the key is not closed before this transaction ends. The lock is one that senders share; a mark
-   * that cannot be had at once is none, so nobody waits. At REPEATABLE READ and above marks may be
-   * long gone, and locking one that is would fail: all keys are announced, by arrivals alone.
-   * Index: key_mark_pkey.
+   * announces all keys but those that are {@code known}: by an arrival, for the claimers, and a
+   * mark. A mark says to senders that the key has been announced, and to whoever claims from it
+   * that there may be something in front of what he has seen. Part of a statement.
    */
   static final String JOIN_LINES =
       """
@@ -24,30 +41,15 @@ final class KeyedPublishStore {
         INSERT INTO trunkline.line (id, expires_at, queue_id, bytes, key)
         SELECT id, expires_at, :queueId, bytes, key
         FROM placed
-      ), sent AS MATERIALIZED (
+      ), fresh AS MATERIALIZED (
         SELECT key, min(id) AS first
         FROM placed
+        WHERE key NOT IN (SELECT known.key FROM known)
         GROUP BY key
-      ), known AS MATERIALIZED (
-        SELECT sent.key
-        FROM sent
-        CROSS JOIN LATERAL (
-          SELECT mark.id
-          FROM trunkline.key_mark mark
-          WHERE mark.queue_id = :queueId AND mark.key = sent.key
-          LIMIT 1
-          FOR KEY SHARE SKIP LOCKED
-        ) mark
-        WHERE current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
-      ), fresh AS MATERIALIZED (
-        SELECT sent.key, sent.first
-        FROM sent
-        WHERE sent.key NOT IN (SELECT known.key FROM known)
       ), marked AS (
         INSERT INTO trunkline.key_mark (queue_id, key)
         SELECT :queueId, key
         FROM fresh
-        WHERE current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
       ), arrived AS (
         INSERT INTO trunkline.turn (seq, queue_id, key)
         SELECT first, :queueId, key
@@ -56,20 +58,28 @@ final class KeyedPublishStore {
       """;
 
   /**
-   * Stores messages that wait by key, ready at once.
+   * Stores messages that wait by key, ready at once. Marks are locked before the first id is drawn:
+   * who has all marks in hand knows that no smaller id is still to come.
    *
    * <p>Ids are handed out in the order of the arrays. Answers nothing if the queue was deleted.
    */
   private static final String SEND =
       """
-      WITH placed AS (
+      WITH asked AS MATERIALIZED (
+        SELECT DISTINCT key COLLATE "C" AS key
+        FROM unnest(:keys::text[]) AS k(key)
+      ),
+      """
+          + KNOWN
+          + """
+      , placed AS (
         INSERT INTO trunkline.message (queue_id, priority, key, type, content_type, headers, payload)
         SELECT q.id, m.priority, m.key, m.type, m.content_type, jsonb_object(m.headers::text[]), m.payload
         FROM trunkline.queue q
         CROSS JOIN unnest(
           :payloads::bytea[], :priorities::smallint[], :keys::text[], :types::text[], :contentTypes::text[],
           :headers::text[]) AS m(payload, priority, key, type, content_type, headers)
-        WHERE q.id = :queueId AND q.deleted_at IS NULL
+        WHERE q.id = :queueId AND q.deleted_at IS NULL AND (SELECT count(*) FROM known) >= 0
         RETURNING id, key COLLATE "C" AS key, octet_length(payload) AS bytes, expires_at
       ),
       """

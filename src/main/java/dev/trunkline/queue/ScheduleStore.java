@@ -18,7 +18,7 @@ final class ScheduleStore {
    * are subqueries: a volatile function by itself is no condition of an index, and all that is
    * scheduled would be read.
    *
-   * <p>What has a key joins the line of that, and is announced as a send is.
+   * <p>What has a key joins the line of that, and is announced as by a sender who knows no mark.
    */
   private static final String PROMOTE =
       """
@@ -74,7 +74,11 @@ final class ScheduleStore {
         FROM due
         WHERE key IS NOT NULL
         GROUP BY queue_id, key
-        RETURNING queue_id, seq
+        RETURNING queue_id, key, seq
+      ), marked AS (
+        INSERT INTO trunkline.key_mark (queue_id, key)
+        SELECT queue_id, key
+        FROM arrived
       ), counted AS (
         INSERT INTO trunkline.tally (queue_id, scheduled, ready)
         SELECT queue_id, -count(*), count(*)
@@ -107,10 +111,10 @@ final class ScheduleStore {
           ORDER BY due_at
           LIMIT :limit
           FOR UPDATE SKIP LOCKED))
-        RETURNING from_id, queue_id, hops, key
+        RETURNING from_id, mark_id, queue_id, walked, hops, key
       ), back AS (
-        INSERT INTO trunkline.turn (seq, from_id, queue_id, hops, key)
-        SELECT nextval('trunkline.message_id_seq'), from_id, queue_id, hops, key
+        INSERT INTO trunkline.turn (seq, from_id, mark_id, queue_id, walked, hops, key)
+        SELECT nextval('trunkline.message_id_seq'), from_id, mark_id, queue_id, walked, hops, key
         FROM due
         RETURNING queue_id, seq
       )

@@ -7,7 +7,6 @@ import dev.trunkline.internal.db.Session;
 import java.sql.Connection;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -355,8 +354,6 @@ final class Settler {
     }
     return lease.key() == null
         ? sorting.carryOut(session)
-        : sorting.carryOut(
-            session,
-            new KeyedSettleStore.Baton(lease.key(), Collections.min(List.of(lease.ids())), true));
+        : sorting.carryOut(session, KeyedSettleStore.Baton.ofEnded(lease.key()));
   }
 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.trunkline.deadletter.DeadLetter;
 import dev.trunkline.error.LeaseLostException;
 import dev.trunkline.message.Message;
+import dev.trunkline.message.MessageId;
 import dev.trunkline.message.Outcome;
 import dev.trunkline.retry.FailurePolicy;
 import dev.trunkline.retry.RetryPolicy;
@@ -199,6 +200,86 @@ class FifoTest extends QueueFixture {
     assertThat(fifo.receive(10)).isEmpty();
     first.ack();
     assertThat(received(fifo, 10)).containsExactly("delayed", "2");
+  }
+
+  /** A long line whose beginning is known, so that what was there is not walked any more. */
+  private void let_the_line_of_a_go_on() {
+    for (int i = 0; i < 20; i++) {
+      fifo.sendAll(IntStream.range(0, 32).mapToObj(n -> Message.text("-").withKey("a")).toList());
+      fifo.ackAll(fifo.receive(100));
+    }
+    assertThat(
+            database.number(
+                "SELECT max(from_id) FROM trunkline.turn WHERE mark_id IS NOT NULL AND key = 'a'"))
+        .isGreaterThan(500);
+  }
+
+  @Test
+  void what_was_sent_early_and_commits_late_comes_first_though_its_key_has_gone_on_for_long()
+      throws SQLException {
+    try (Connection late = database.connect();
+        Connection snapshot = database.connect()) {
+      snapshot.setAutoCommit(false);
+      snapshot.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+      snapshot.createStatement().execute("SELECT count(*) FROM trunkline.line");
+      late.setAutoCommit(false);
+      send(fifo, "a", "opens it");
+      fifo.ackAll(fifo.receive(1));
+      MessageId early = fifo.send(late, Message.text("early").withKey("a"));
+      for (int i = 0; i < 40; i++) {
+        fifo.sendAll(IntStream.range(0, 32).mapToObj(n -> Message.text("-").withKey("a")).toList());
+        fifo.ackAll(fifo.receive(100));
+      }
+      send(fifo, "a", "after it");
+      late.commit();
+
+      List<Delivery> next = fifo.receive(10);
+      assertThat(texts(next)).containsExactly("early", "after it");
+      assertThat(next.get(0).id()).isEqualTo(early);
+      fifo.ackAll(next);
+      let_the_line_of_a_go_on();
+      fifo.send(snapshot, Message.text("of an old snapshot").withKey("a"));
+      let_the_line_of_a_go_on();
+      send(fifo, "a", "1");
+      snapshot.commit();
+      assertThat(received(fifo, 10)).containsExactly("of an old snapshot", "1");
+    }
+  }
+
+  @Test
+  void what_is_replayed_or_due_has_its_old_place_though_its_key_has_gone_on_for_long() {
+    MessageId due = fifo.send(Message.text("due").withKey("a").withDelay(Duration.ofHours(1)));
+    send(fifo, "a", "dead");
+    fifo.receive(1).get(0).deadLetter("by hand");
+    let_the_line_of_a_go_on();
+    send(fifo, "a", "1");
+
+    assertThat(fifo.deadLetters().replayAll()).isOne();
+    assertThat(received(fifo, 1)).containsExactly("dead");
+    assertThat(promoteAll()).isPositive();
+    expireAll();
+
+    List<Delivery> next = new ArrayList<>();
+    Awaits.until(() -> next.addAll(fifo.receive(1)));
+    assertThat(next.get(0).id()).isEqualTo(due);
+    fifo.ackAll(next);
+    assertThat(received(fifo, 1)).containsExactly("dead");
+    let_what_is_held_be_done();
+    let_the_line_of_a_go_on();
+    send(fifo, "a", "2");
+    Delivery failed = fifo.receive(1).get(0);
+    send(fifo, "a", "3");
+    failed.retry();
+    assertThat(received(fifo, 1)).containsExactly("2");
+  }
+
+  private void let_what_is_held_be_done() {
+    expireAll();
+    Awaits.until(
+        () -> {
+          fifo.ackAll(fifo.receive(10));
+          return fifo.stats().ready() + fifo.stats().inFlight() == 0;
+        });
   }
 
   @Test

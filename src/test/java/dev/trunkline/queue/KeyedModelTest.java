@@ -86,6 +86,8 @@ class KeyedModelTest extends QueueFixture {
       settleSome(random);
     } else if (dice < 91) {
       recall(random, what);
+    } else if (dice < 92) {
+      advance();
     } else if (dice < 93) {
       promoteAll();
       backInLine(putOff);
@@ -151,6 +153,13 @@ class KeyedModelTest extends QueueFixture {
         putOff.put(id, key);
       }
     }
+  }
+
+  /** Finds out where lines begin, as claims of long ones do: of all keys that nobody sends to. */
+  private void advance() {
+    long[] leases =
+        held.values().stream().mapToLong(some -> some.get(0).lease().id()).distinct().toArray();
+    library().run(session -> KeyStore.advance(session, leases));
   }
 
   private void backInLine(Map<Long, String> messages) {
