@@ -50,6 +50,7 @@ final class HotKeyRun {
               "hot-" + ProcessHandle.current().pid(),
               QueueConfig.defaults().withFifoByKey(FailurePolicy.BLOCK));
       try {
+        measure(new Report("warm-up"), queue, "warm-up", "warm");
         measure(report, queue, "without a backlog", "idle");
         fill(queue);
         measure(report, queue, "behind a million of one key", "hot");
