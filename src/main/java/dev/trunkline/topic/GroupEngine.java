@@ -238,10 +238,11 @@ final class GroupEngine {
       }
     }
     close();
-    afterwards.run();
     if (interrupted) {
+      // Before, not after: what is closed next must not wait either.
       Thread.currentThread().interrupt();
     }
+    afterwards.run();
   }
 
   /** Stops the pulse; members have left before. */

@@ -427,22 +427,25 @@ final class Invariants {
   private Invariants() {}
 
   /** The rules that are broken now, all seen at one moment. */
-  static List<String> broken(TestDatabase database) throws SQLException {
+  static List<String> broken(TestDatabase database) {
+    return database.onSpare(Invariants::broken, "the rules");
+  }
+
+  private static List<String> broken(Connection connection) throws SQLException {
     List<String> broken = new ArrayList<>();
-    try (Connection connection = database.connect()) {
-      connection.setAutoCommit(false);
-      connection.setReadOnly(true);
-      connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
-      try (Statement statement = connection.createStatement()) {
-        for (String query : QUERIES) {
-          try (ResultSet rows = statement.executeQuery(query)) {
-            while (rows.next()) {
-              broken.add(rows.getString(1));
-            }
+    connection.setAutoCommit(false);
+    try (Statement statement = connection.createStatement()) {
+      statement.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY");
+      for (String query : QUERIES) {
+        try (ResultSet rows = statement.executeQuery(query)) {
+          while (rows.next()) {
+            broken.add(rows.getString(1));
           }
         }
       }
+    } finally {
       connection.rollback();
+      connection.setAutoCommit(true);
     }
     return broken;
   }

@@ -7,7 +7,6 @@ import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
 import com.zaxxer.hikari.HikariDataSource;
-import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import org.awaitility.core.ConditionFactory;
@@ -41,7 +40,7 @@ public final class InvariantsExtension implements BeforeEachCallback, AfterEachC
   }
 
   @Override
-  public void afterEach(ExtensionContext context) throws SQLException {
+  public void afterEach(ExtensionContext context) {
     TestDatabase database = PostgresExtension.database(context);
     ListAppender<?> log = context.getStore(NAMESPACE).get("log", ListAppender.class);
     try {

@@ -2,7 +2,6 @@ package dev.trunkline.support;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.sql.SQLException;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -163,15 +162,14 @@ class InvariantsTest {
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("broken")
-  void every_disagreement_is_seen(String expected, String statements) throws SQLException {
+  void every_disagreement_is_seen(String expected, String statements) {
     database.execute(statements);
 
     assertThat(Invariants.broken(database)).anyMatch(line -> line.startsWith(expected));
   }
 
   @Test
-  void a_record_without_an_offset_that_the_last_step_did_not_see_is_all_right()
-      throws SQLException {
+  void a_record_without_an_offset_that_the_last_step_did_not_see_is_all_right() {
     database.execute(TOPIC);
     assertThat(Invariants.broken(database)).isEmpty();
     database.execute("UPDATE trunkline.sequencing SET snapshot = '199:199:'");
@@ -179,7 +177,7 @@ class InvariantsTest {
   }
 
   @Test
-  void a_message_in_one_state_with_its_tally_is_all_right() throws SQLException {
+  void a_message_in_one_state_with_its_tally_is_all_right() {
     database.execute(MESSAGE + ";" + LEASE + ";" + CONSUMER);
     database.execute("INSERT INTO trunkline.tally (queue_id, sent, in_flight) VALUES (1, 1, 1)");
 

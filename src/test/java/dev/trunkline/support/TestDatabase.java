@@ -14,9 +14,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
+import org.postgresql.PGConnection;
 import org.postgresql.ds.PGSimpleDataSource;
 
 /**
@@ -28,6 +30,7 @@ public final class TestDatabase implements AutoCloseable {
 
   private final String name;
   private final List<HikariDataSource> pools = new CopyOnWriteArrayList<>();
+  private final AtomicReference<@Nullable Connection> spare = new AtomicReference<>();
   private @Nullable HikariDataSource pool;
 
   private TestDatabase(String name) {
@@ -102,40 +105,41 @@ public final class TestDatabase implements AutoCloseable {
 
   /** Runs a statement, or several without parameters; returns the count of rows it changed. */
   public int execute(String sql, @Nullable Object... parameters) {
-    try (Connection connection = connect()) {
-      if (parameters.length == 0) {
-        try (Statement statement = connection.createStatement()) {
-          statement.execute(sql);
-          return statement.getUpdateCount();
-        }
-      }
-      try (PreparedStatement statement = prepared(connection, sql, parameters)) {
-        statement.execute();
-        return statement.getUpdateCount();
-      }
-    } catch (SQLException e) {
-      throw new IllegalStateException(e.getMessage() + "\n" + sql, e);
-    }
+    return onSpare(
+        connection -> {
+          if (parameters.length == 0) {
+            try (Statement statement = connection.createStatement()) {
+              statement.execute(sql);
+              return statement.getUpdateCount();
+            }
+          }
+          try (PreparedStatement statement = prepared(connection, sql, parameters)) {
+            statement.execute();
+            return statement.getUpdateCount();
+          }
+        },
+        sql);
   }
 
   /** The rows of a query, each as the list of its columns. */
   public List<List<@Nullable Object>> rows(String sql, @Nullable Object... parameters) {
-    try (Connection connection = connect();
-        PreparedStatement statement = prepared(connection, sql, parameters);
-        ResultSet found = statement.executeQuery()) {
-      int columns = found.getMetaData().getColumnCount();
-      List<List<@Nullable Object>> rows = new ArrayList<>();
-      while (found.next()) {
-        List<@Nullable Object> row = new ArrayList<>();
-        for (int column = 1; column <= columns; column++) {
-          row.add(found.getObject(column));
-        }
-        rows.add(row);
-      }
-      return rows;
-    } catch (SQLException e) {
-      throw new IllegalStateException(e.getMessage() + "\n" + sql, e);
-    }
+    return onSpare(
+        connection -> {
+          try (PreparedStatement statement = prepared(connection, sql, parameters);
+              ResultSet found = statement.executeQuery()) {
+            int columns = found.getMetaData().getColumnCount();
+            List<List<@Nullable Object>> rows = new ArrayList<>();
+            while (found.next()) {
+              List<@Nullable Object> row = new ArrayList<>();
+              for (int column = 1; column <= columns; column++) {
+                row.add(found.getObject(column));
+              }
+              rows.add(row);
+            }
+            return rows;
+          }
+        },
+        sql);
   }
 
   /** The first column of every row, as text. */
@@ -166,7 +170,10 @@ public final class TestDatabase implements AutoCloseable {
     return Long.parseLong(text);
   }
 
-  /** Empties every table of the schema but those that describe the schema itself. */
+  /**
+   * Empties every table of the schema but those that describe the schema itself. Those that never
+   * had a row are left alone: new files for all of them take longer than most tests.
+   */
   public void truncateAll() {
     execute(
         """
@@ -174,10 +181,13 @@ public final class TestDatabase implements AutoCloseable {
         DECLARE
           tables text;
         BEGIN
-          SELECT string_agg(format('%I.%I', schemaname, tablename), ', ')
+          SELECT string_agg(oid::regclass::text, ', ')
           INTO tables
-          FROM pg_tables
-          WHERE schemaname = 'trunkline' AND tablename NOT LIKE 'schema\\_%';
+          FROM pg_class
+          WHERE relnamespace = 'trunkline'::regnamespace
+            AND relkind = 'r'
+            AND relname NOT LIKE 'schema\\_%'
+            AND pg_relation_size(oid) > 0;
           IF tables IS NOT NULL THEN
             EXECUTE 'TRUNCATE ' || tables || ' CASCADE';
           END IF;
@@ -195,7 +205,46 @@ public final class TestDatabase implements AutoCloseable {
   @Override
   public void close() {
     pools.forEach(HikariDataSource::close);
+    closeQuietly(spare.getAndSet(null));
     onServer("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)");
+  }
+
+  /** What is done with a connection. */
+  interface Look<T> {
+    T at(Connection connection) throws SQLException;
+  }
+
+  /**
+   * As with {@link #connect}, but connected once: a new connection takes longer than most looks.
+   *
+   * @param what is told when it fails
+   */
+  <T> T onSpare(Look<T> look, String what) {
+    Connection connection = spare.getAndSet(null);
+    try {
+      if (connection == null || !connection.isValid(5)) {
+        connection = connect();
+        // The tables change beneath it.
+        connection.unwrap(PGConnection.class).setPrepareThreshold(0);
+      }
+      T seen = look.at(connection);
+      connection = spare.getAndSet(connection);
+      return seen;
+    } catch (SQLException e) {
+      throw new IllegalStateException(e.getMessage() + "\n" + what, e);
+    } finally {
+      closeQuietly(connection);
+    }
+  }
+
+  private static void closeQuietly(@Nullable Connection connection) {
+    if (connection != null) {
+      try {
+        connection.close();
+      } catch (SQLException e) {
+        // It was broken, and is of no more use.
+      }
+    }
   }
 
   private static TestDatabase created(String template) {

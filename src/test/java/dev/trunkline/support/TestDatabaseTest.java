@@ -42,7 +42,7 @@ class TestDatabaseTest {
 
   @Test
   @Order(3)
-  void the_next_test_finds_the_tables_empty_but_the_schema_described() throws SQLException {
+  void the_next_test_finds_the_tables_empty_but_the_schema_described() {
     assertThat(Invariants.broken(database)).isEmpty();
     assertThat(database.number("SELECT count(*) FROM trunkline.schema_version")).isEqualTo(1);
   }

@@ -33,7 +33,7 @@ abstract class SharedGroupFixture {
           .withVisibilityTimeout(Duration.ofMinutes(10))
           .withSessionTimeout(Duration.ofMillis(1_500));
 
-  /** Without notifications: a listener takes half a second to stop. */
+  /** Without notifications: none but the tests' own wake anybody. */
   static final TrunklineConfig QUICK =
       TrunklineConfig.defaults()
           .withMigrationMode(MigrationMode.OFF)

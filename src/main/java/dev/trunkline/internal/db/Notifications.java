@@ -31,8 +31,8 @@ public final class Notifications implements AutoCloseable {
 
   private static final Logger LOG = LoggerFactory.getLogger(Notifications.class);
 
-  /** How long one wait on the socket lasts: bounds how late a stop is noticed. */
-  private static final int WAIT_MILLIS = 500;
+  /** How long one wait on the socket lasts: bounds how late a stop is noticed. Asks nothing. */
+  private static final int WAIT_MILLIS = 50;
 
   /** A connection that was silent for so long is asked whether it is still there. */
   private static final Duration PROBE_AFTER = Duration.ofMinutes(2);

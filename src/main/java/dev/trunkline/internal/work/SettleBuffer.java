@@ -27,7 +27,9 @@ public final class SettleBuffer<S> implements AutoCloseable {
   private static final int MAX_BATCH = 1000;
   private static final int MAX_WAITING = 10_000;
   private static final long GATHER_NANOS = TimeUnit.MILLISECONDS.toNanos(2);
-  private static final Duration POLL = Duration.ofMillis(200);
+
+  /** Whoever adds something wakes the loop, and so does a stop. */
+  private static final Duration IDLE = Duration.ofHours(1);
 
   private final String owner;
   private final Settling<S> settling;
@@ -77,6 +79,7 @@ public final class SettleBuffer<S> implements AutoCloseable {
       while (true) {
         try {
           waiting.put(settlement);
+          loop.wake();
           return;
         } catch (InterruptedException e) {
           // What a handler decided is not lost because someone is in a hurry.
@@ -92,9 +95,9 @@ public final class SettleBuffer<S> implements AutoCloseable {
 
   private Duration settleSome() throws InterruptedException {
     if (batch.isEmpty()) {
-      S first = waiting.poll(POLL.toMillis(), TimeUnit.MILLISECONDS);
+      S first = waiting.poll();
       if (first == null) {
-        return Duration.ZERO;
+        return IDLE;
       }
       batch = gather(first);
     }

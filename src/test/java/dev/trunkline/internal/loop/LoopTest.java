@@ -111,13 +111,13 @@ class LoopTest {
                   throw new IllegalStateException("on purpose");
                 })
             .start();
-    // The next pause is 3.2 s at least.
-    Awaits.until(() -> rounds.get() == 7);
+    // The next pause is 1.6 s at least.
+    Awaits.until(() -> rounds.get() == 6);
 
     long begin = System.nanoTime();
     loop.close();
-    assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(3));
-    assertThat(rounds).hasValue(7);
+    assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofMillis(1500));
+    assertThat(rounds).hasValue(6);
   }
 
   @Test
