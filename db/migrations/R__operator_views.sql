@@ -375,6 +375,7 @@ COMMENT ON VIEW trunkline.stalls IS
 -- How far each group is behind in each partition: in records, and in time, which is the age of the oldest record that it
 -- has not done with; zero if there is none. Never null. A few steps into indexes for each; for a shared group also all
 -- that it has claimed or keeps waiting, which counts: in_flight and waiting say how much of the lag that is.
+DROP VIEW IF EXISTS trunkline.groups;
 DROP VIEW IF EXISTS trunkline.group_lag;
 CREATE VIEW trunkline.group_lag AS
 SELECT
@@ -438,3 +439,38 @@ LEFT JOIN trunkline.group_member m ON m.id = gp.member_id;
 
 COMMENT ON VIEW trunkline.group_lag IS
   'One row per group and partition: its position, its lag in records and in time, and which member has the partition. Of a shared group nobody has it, and the lag includes what is in flight and what waits.';
+
+-- Every group: who works for it, how far it is behind as a whole, and what it has given up. As dear as its rows in
+-- group_lag.
+CREATE VIEW trunkline.groups AS
+SELECT
+  t.name AS topic,
+  g.name AS "group",
+  g.kind,
+  member.members,
+  lag.partitions - lag.owned AS free_partitions,
+  lag.lag,
+  lag.lag_time,
+  (SELECT count(*) FROM trunkline.dead_letter d WHERE d.topic = t.name AND d.group_name = g.name) AS dead,
+  (SELECT count(*) FROM trunkline.parked_key p WHERE p.group_id = g.id) AS parked_keys,
+  g.failure_policy,
+  g.max_deliveries,
+  g.session_timeout,
+  g.created_at
+FROM trunkline.consumer_group g
+JOIN trunkline.topic t ON t.id = g.topic_id AND t.deleted_at IS NULL
+CROSS JOIN LATERAL (
+  SELECT count(*) FILTER (WHERE NOT m.away) AS members
+  FROM trunkline.group_member m
+  WHERE m.group_id = g.id) member
+CROSS JOIN LATERAL (
+  SELECT
+    count(*) AS partitions,
+    CASE WHEN g.kind = 'SHARED' THEN count(*) ELSE count(l.member_id) END AS owned,
+    sum(l.lag)::bigint AS lag,
+    max(l.lag_time) AS lag_time
+  FROM trunkline.group_lag l
+  WHERE l.topic = t.name AND l."group" = g.name) lag;
+
+COMMENT ON VIEW trunkline.groups IS
+  'One row per group: how many members it has, how many partitions nobody of them has, its lag over all partitions, its dead letters and parked keys.';

@@ -329,6 +329,18 @@ class SharedGroupTest extends SharedGroupFixture {
                 "SELECT DISTINCT kind || ' ' || lag FROM trunkline.group_lag WHERE topic = '%s' ORDER BY 1"
                     .formatted(topic.name())))
         .containsExactly("ORDERED 0", "SHARED 0");
+    assertThat(
+            database.texts(
+                """
+                SELECT concat_ws(' ', "group", kind, free_partitions, lag, lag_time, dead)
+                FROM trunkline.groups
+                WHERE topic = '%s'
+                ORDER BY kind
+                """
+                    .formatted(topic.name())))
+        .satisfiesExactly(
+            ordered -> assertThat(ordered).matches("ledger ORDERED \\d+ 0 00:00:00 0"),
+            shared -> assertThat(shared).isEqualTo("billing SHARED 0 0 00:00:00 0"));
   }
 
   @Test
