@@ -265,7 +265,7 @@ BEGIN
     INSERT INTO trunkline.tally (queue_id, sent, waiting_bytes, ready)
     VALUES (target.id, 1, octet_length(body), 1);
     IF NOT key_known THEN
-      INSERT INTO trunkline.key_mark (queue_id, key) VALUES (target.id, send.key);
+      INSERT INTO trunkline.key_mark (first_id, queue_id, key) VALUES (new_id, target.id, send.key);
       INSERT INTO trunkline.turn (seq, queue_id, key) VALUES (new_id, target.id, send.key);
     END IF;
   ELSE
@@ -344,11 +344,12 @@ BEGIN
     FROM stored s
     WHERE keyed
     GROUP BY s.key
-    RETURNING key
   ), marked AS (
-    INSERT INTO trunkline.key_mark (queue_id, key)
-    SELECT target_id, arrived.key
-    FROM arrived
+    INSERT INTO trunkline.key_mark (first_id, queue_id, key)
+    SELECT min(s.id), target_id, s.key
+    FROM stored s
+    WHERE keyed
+    GROUP BY s.key
   ), counted AS (
     INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, dead)
     SELECT target_id, sum(bytes), count(*), -count(*) FROM stored HAVING count(*) > 0

@@ -40,10 +40,8 @@ CREATE INDEX line_expiry_idx ON trunkline.line (expires_at) WHERE expires_at IS 
 
 CREATE TABLE trunkline.turn (
   seq bigint NOT NULL,
-  -- A baton: nothing of its line is below from_id, as long as its key has no other mark than mark_id. An arrival has no
-  -- from_id.
+  -- A baton: nothing of its line is below from_id, unless a mark of its key is. An arrival has no from_id.
   from_id bigint,
-  mark_id bigint,
   queue_id integer NOT NULL,
   -- How many messages were claimed since from_id was found.
   walked integer NOT NULL DEFAULT 0,
@@ -57,7 +55,6 @@ CREATE INDEX turn_claim_idx ON trunkline.turn (queue_id, seq);
 CREATE TABLE trunkline.turn_later (
   due_at timestamptz NOT NULL,
   from_id bigint NOT NULL,
-  mark_id bigint,
   queue_id integer NOT NULL,
   walked integer NOT NULL DEFAULT 0,
   hops smallint NOT NULL,
@@ -75,9 +72,11 @@ CREATE TABLE trunkline.open_key (
 
 CREATE TABLE trunkline.key_mark (
   id bigint GENERATED ALWAYS AS IDENTITY,
+  -- Of the messages that it was left with: none has a smaller id.
+  first_id bigint NOT NULL,
   queue_id integer NOT NULL,
   key text NOT NULL COLLATE "C",
-  PRIMARY KEY (queue_id, key, id)
+  PRIMARY KEY (queue_id, key, first_id, id)
 );
 
 CREATE TABLE trunkline.parked_line (
@@ -89,11 +88,10 @@ CREATE TABLE trunkline.parked_line (
   PRIMARY KEY (queue_id, key)
 );
 
--- Of a FIFO queue: the one key of the messages in it, and of its baton from_id, mark_id and walked.
+-- Of a FIFO queue: the one key of the messages in it, and of its baton from_id and walked.
 ALTER TABLE trunkline.lease
   ADD COLUMN key text COLLATE "C",
   ADD COLUMN key_from bigint,
-  ADD COLUMN key_mark bigint,
   ADD COLUMN key_walked integer NOT NULL DEFAULT 0,
   ADD CONSTRAINT lease_of_key_goes_on CHECK ((key IS NULL) = (key_from IS NULL));
 

@@ -17,8 +17,8 @@ final class FifoClaimStore {
    * so that they do not wait in a circle. If the key is open the arrival has said nothing new, as
    * long as nobody closes it at this moment, for whoever closes it later sees what has arrived.
    *
-   * <p>Lines: from where the baton says, unless its key has got another mark since: then something
-   * may have come in front, and it is looked at from its very beginning. The first maxPerKey of
+   * <p>Lines: from where the baton says, unless there is a mark from before: then something may
+   * have come in front, and the line is looked at from its very beginning. The first maxPerKey of
    * each key, but none behind one that is not due; one that has failed before is claimed alone, so
    * that others need not share its fate. First the first of each key, then the second, up to
    * maxMessages. A purge may be quicker: what the delete answers is leased. Rows are reached by
@@ -37,7 +37,7 @@ final class FifoClaimStore {
           SELECT t.*
           FROM unnest(:priorities::smallint[], :froms::bigint[], :tos::bigint[]) AS lane(priority, from_seq, to_seq)
           CROSS JOIN LATERAL (
-            SELECT turn.ctid AS tid, turn.seq, turn.from_id, turn.mark_id, turn.walked, turn.key
+            SELECT turn.ctid AS tid, turn.seq, turn.from_id, turn.walked, turn.key
             FROM trunkline.turn
             WHERE turn.queue_id = :queueId
               AND turn.seq >= lane.from_seq
@@ -54,7 +54,7 @@ final class FifoClaimStore {
         ) run
       ), asked AS MATERIALIZED (
         SELECT
-          key, min(place) AS place, min(seq) AS seq, max(from_id) AS from_id, max(mark_id) AS mark_id,
+          key, min(place) AS place, min(seq) AS seq, max(from_id) AS from_id,
           max(walked) AS walked, bool_or(from_id IS NOT NULL) AS baton
         FROM token
         GROUP BY key
@@ -88,19 +88,19 @@ final class FifoClaimStore {
         SELECT
           asked.key,
           asked.place,
-          CASE WHEN bound.holds THEN asked.from_id ELSE 0 END AS from_id,
-          CASE WHEN bound.holds THEN asked.mark_id END AS mark_id,
+          CASE
+            WHEN EXISTS (
+              SELECT 1
+              FROM trunkline.key_mark
+              WHERE key_mark.queue_id = :queueId AND key_mark.key = asked.key AND key_mark.first_id < asked.from_id)
+              THEN 0
+            ELSE asked.from_id
+          END AS from_id,
           asked.walked
         FROM asked
-        CROSS JOIN LATERAL (
-          SELECT asked.mark_id IS NOT NULL AND NOT EXISTS (
-            SELECT 1
-            FROM trunkline.key_mark
-            WHERE key_mark.queue_id = :queueId AND key_mark.key = asked.key AND key_mark.id <> asked.mark_id) AS holds
-        ) bound
         WHERE asked.baton
         UNION ALL
-        SELECT asked.key, asked.place, 0, NULL, 0
+        SELECT asked.key, asked.place, 0, 0
         FROM asked
         WHERE asked.key IN (SELECT key FROM opened)
       ), waiting AS MATERIALIZED (
@@ -146,7 +146,7 @@ final class FifoClaimStore {
         RETURNING id, bytes, deliveries, acquired + 1 AS acquired, key
       ), leased AS (
         INSERT INTO trunkline.lease (
-          consumer_id, visible_at, queue_id, ids, deliveries, acquired, key, key_from, key_mark, key_walked)
+          consumer_id, visible_at, queue_id, ids, deliveries, acquired, key, key_from, key_walked)
         SELECT
           :consumerId,
           now() + coalesce(
@@ -158,11 +158,10 @@ final class FifoClaimStore {
           array_agg(gone.acquired ORDER BY gone.id),
           mine.key,
           mine.from_id,
-          mine.mark_id,
           mine.walked + count(*)
         FROM gone
         JOIN mine ON mine.key = gone.key
-        GROUP BY mine.key, mine.from_id, mine.mark_id, mine.walked
+        GROUP BY mine.key, mine.from_id, mine.walked
         RETURNING id, key, ids, deliveries, acquired, key_walked, visible_at - now() AS hidden_for
       ), held_up AS MATERIALIZED (
         SELECT key, due_at
@@ -174,7 +173,6 @@ final class FifoClaimStore {
           asked.seq,
           asked.baton,
           asked.from_id,
-          asked.mark_id,
           asked.walked,
           held_up.due_at,
           CASE
@@ -196,8 +194,8 @@ final class FifoClaimStore {
           WHERE fated.fate IN ('done', 'later')
             OR (token.from_id IS NULL AND fated.key IN (SELECT key FROM mine))))
       ), later AS (
-        INSERT INTO trunkline.turn_later (due_at, from_id, mark_id, queue_id, walked, hops, key)
-        SELECT due_at, coalesce(from_id, 0), mark_id, :queueId, walked, 0, key
+        INSERT INTO trunkline.turn_later (due_at, from_id, queue_id, walked, hops, key)
+        SELECT due_at, coalesce(from_id, 0), :queueId, walked, 0, key
         FROM fated
         WHERE fate = 'later'
       ), stays AS (

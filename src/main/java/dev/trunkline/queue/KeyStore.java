@@ -111,10 +111,11 @@ final class KeyStore {
    * Finds out where the lines of leased keys begin, so that claims need not walk what has been
    * there. In two statements of one transaction, as CLOSE: the first takes all marks, and with them
    * knows that no sender is open who relies on any. What the second sees, with a new snapshot, is
-   * all there is of the key, and whoever relies on a mark from then on draws his ids later. It
-   * leaves one mark. Nothing happens if there is a mark that could not be locked, or is new.
+   * all that they have sent; it puts one mark in the place of all, and whoever relies on that draws
+   * his ids later. Who has seen none, or one that is gone, leaves his own, which says how far back
+   * his messages reach. Nothing happens if there is a mark that could not be locked, or is new.
    *
-   * <p>From the bound on that was known before, if that still holds. Index: key_mark_pkey,
+   * <p>Looks from the bound on that was known before, if that still holds. Index: key_mark_pkey,
    * line_pkey.
    */
   private static final String ADVANCE =
@@ -145,25 +146,23 @@ final class KeyStore {
           lease.id,
           lease.queue_id,
           lease.key,
-          lease.key_from,
-          lease.key_mark,
-          (
-            SELECT max(key_mark.id)
-            FROM trunkline.key_mark
-            WHERE key_mark.queue_id = lease.queue_id AND key_mark.key = lease.key) AS newest,
+          CASE
+            WHEN EXISTS (
+              SELECT 1
+              FROM trunkline.key_mark
+              WHERE key_mark.queue_id = lease.queue_id
+                AND key_mark.key = lease.key
+                AND key_mark.first_id < lease.key_from)
+              THEN 0
+            ELSE lease.key_from
+          END AS key_from,
           EXISTS (
             SELECT 1
             FROM trunkline.key_mark
             WHERE key_mark.queue_id = lease.queue_id
               AND key_mark.key = lease.key
               AND key_mark.id <> ALL (
-                string_to_array(split_part(current_setting('trunkline.advancing'), ';', 2), ',')::bigint[])) AS relied_on,
-          EXISTS (
-            SELECT 1
-            FROM trunkline.key_mark
-            WHERE key_mark.queue_id = lease.queue_id
-              AND key_mark.key = lease.key
-              AND key_mark.id IS DISTINCT FROM lease.key_mark) AS marked
+                string_to_array(split_part(current_setting('trunkline.advancing'), ';', 2), ',')::bigint[])) AS relied_on
         FROM trunkline.lease
         WHERE lease.id = ANY (
           string_to_array(split_part(current_setting('trunkline.advancing'), ';', 1), ',')::bigint[])
@@ -173,19 +172,21 @@ final class KeyStore {
         LEFT JOIN LATERAL (
           SELECT line.id
           FROM trunkline.line
-          WHERE line.queue_id = locked.queue_id
-            AND line.key = locked.key
-            AND line.id >= CASE WHEN locked.marked THEN 0 ELSE locked.key_from END
+          WHERE line.queue_id = locked.queue_id AND line.key = locked.key AND line.id >= locked.key_from
           ORDER BY line.id
           LIMIT 1) first ON true
-        WHERE locked.newest IS NOT NULL AND NOT locked.relied_on
-      ), cleaned AS (
+        WHERE NOT locked.relied_on
+      ), unmarked AS (
         DELETE FROM trunkline.key_mark
         USING bound
-        WHERE key_mark.queue_id = bound.queue_id AND key_mark.key = bound.key AND key_mark.id <> bound.newest
+        WHERE key_mark.queue_id = bound.queue_id AND key_mark.key = bound.key
+      ), marked AS (
+        INSERT INTO trunkline.key_mark (first_id, queue_id, key)
+        SELECT from_id, queue_id, key
+        FROM bound
       )
       UPDATE trunkline.lease
-      SET key_from = bound.from_id, key_mark = bound.newest, key_walked = 0
+      SET key_from = bound.from_id, key_walked = 0
       FROM bound
       WHERE lease.id = bound.id
       RETURNING lease.id
@@ -194,8 +195,8 @@ final class KeyStore {
   /** Passes on the baton of a lease that has ended in this transaction. Answers its turn. */
   private static final String PASS_ON =
       """
-      INSERT INTO trunkline.turn (seq, from_id, mark_id, queue_id, walked, key)
-      VALUES (nextval('trunkline.message_id_seq'), :fromId, nullif(:markId, 0), :queueId, :walked, :key)
+      INSERT INTO trunkline.turn (seq, from_id, queue_id, walked, key)
+      VALUES (nextval('trunkline.message_id_seq'), :fromId, :queueId, :walked, :key)
       RETURNING seq
       """;
 
@@ -262,7 +263,6 @@ final class KeyStore {
         .bind("queueId", queueId)
         .bind("key", baton.key())
         .bind("fromId", baton.fromId())
-        .bind("markId", baton.markId())
         .bind("walked", baton.walked())
         .list(row -> new Lanes.Announced(0, row.getLong(1), row.getLong(1)))
         .get(0);

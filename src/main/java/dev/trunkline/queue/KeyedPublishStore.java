@@ -33,7 +33,7 @@ final class KeyedPublishStore {
    * Puts what has been {@code placed} (id, key, bytes, expires_at) into the lines of its keys, and
    * announces all keys but those that are {@code known}: by an arrival, for the claimers, and a
    * mark. A mark says to senders that the key has been announced, and to whoever claims from it
-   * that there may be something in front of what he has seen. Part of a statement.
+   * from where on there may be something that he has not seen. Part of a statement.
    */
   static final String JOIN_LINES =
       """
@@ -47,8 +47,8 @@ final class KeyedPublishStore {
         WHERE key NOT IN (SELECT known.key FROM known)
         GROUP BY key
       ), marked AS (
-        INSERT INTO trunkline.key_mark (queue_id, key)
-        SELECT :queueId, key
+        INSERT INTO trunkline.key_mark (first_id, queue_id, key)
+        SELECT first, :queueId, key
         FROM fresh
       ), arrived AS (
         INSERT INTO trunkline.turn (seq, queue_id, key)

@@ -21,7 +21,7 @@ final class KeyedSettleStore {
         DELETE FROM trunkline.lease
         WHERE id = ANY (:leaseIds::bigint[])
           AND cardinality(ids) = (:counts::integer[])[array_position(:leaseIds::bigint[], id)]
-        RETURNING id, queue_id, ids, key, key_from, key_mark, key_walked
+        RETURNING id, queue_id, ids, key, key_from, key_walked
       ), gone AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT unnest(ids) FROM done))
@@ -31,8 +31,8 @@ final class KeyedSettleStore {
         FROM done
         GROUP BY queue_id
       ), passed_on AS (
-        INSERT INTO trunkline.turn (seq, from_id, mark_id, queue_id, walked, key)
-        SELECT nextval('trunkline.message_id_seq'), key_from, key_mark, queue_id, key_walked, key
+        INSERT INTO trunkline.turn (seq, from_id, queue_id, walked, key)
+        SELECT nextval('trunkline.message_id_seq'), key_from, queue_id, key_walked, key
         FROM done
         RETURNING seq
       )
@@ -44,7 +44,7 @@ final class KeyedSettleStore {
   private static final String ACK_SOME =
       """
       WITH held AS MATERIALIZED (
-        SELECT queue_id, ids, deliveries, acquired, key, key_from, key_mark, key_walked
+        SELECT queue_id, ids, deliveries, acquired, key, key_from, key_walked
         FROM trunkline.lease
         WHERE id = :leaseId
         FOR UPDATE
@@ -75,8 +75,8 @@ final class KeyedSettleStore {
         WHERE item.settled
         GROUP BY held.queue_id
       ), passed_on AS (
-        INSERT INTO trunkline.turn (seq, from_id, mark_id, queue_id, walked, key)
-        SELECT nextval('trunkline.message_id_seq'), key_from, key_mark, queue_id, key_walked, key
+        INSERT INTO trunkline.turn (seq, from_id, queue_id, walked, key)
+        SELECT nextval('trunkline.message_id_seq'), key_from, queue_id, key_walked, key
         FROM held
         WHERE NOT EXISTS (SELECT 1 FROM item WHERE NOT settled)
         RETURNING seq
@@ -94,7 +94,7 @@ final class KeyedSettleStore {
       WITH done AS (
         DELETE FROM trunkline.lease
         WHERE id = :leaseId AND ids = ARRAY[:messageId::bigint]
-        RETURNING id, queue_id, ids, key, key_from, key_mark, key_walked
+        RETURNING id, queue_id, ids, key, key_from, key_walked
       ), gone AS (
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT unnest(ids) FROM done))
@@ -103,8 +103,8 @@ final class KeyedSettleStore {
         SELECT queue_id, -cardinality(ids), cardinality(ids)
         FROM done
       ), passed_on AS (
-        INSERT INTO trunkline.turn (seq, from_id, mark_id, queue_id, walked, key)
-        SELECT nextval('trunkline.message_id_seq'), key_from, key_mark, queue_id, key_walked, key
+        INSERT INTO trunkline.turn (seq, from_id, queue_id, walked, key)
+        SELECT nextval('trunkline.message_id_seq'), key_from, queue_id, key_walked, key
         FROM done
         RETURNING seq
       )
@@ -120,7 +120,7 @@ final class KeyedSettleStore {
   private static final String TAKE =
       """
       WITH held AS MATERIALIZED (
-        SELECT queue_id, ids, deliveries, acquired, key, key_from, key_mark, key_walked
+        SELECT queue_id, ids, deliveries, acquired, key, key_from, key_walked
         FROM trunkline.lease
         WHERE id = :leaseId
         FOR UPDATE
@@ -151,7 +151,6 @@ final class KeyedSettleStore {
         item.acquired,
         held.key,
         least(held.key_from, (SELECT min(id) FROM item WHERE settled)) AS key_from,
-        held.key_mark,
         held.key_walked,
         NOT EXISTS (SELECT 1 FROM item WHERE NOT settled) AS ended
       FROM held
@@ -244,12 +243,13 @@ final class KeyedSettleStore {
   /**
    * The baton that comes free with a lease that has ended.
    *
-   * @param markId the only mark of its key, as long as fromId holds; zero if there is none
+   * @param fromId where its line begins; zero if that is not known
+   * @param walked how many messages were claimed since that was found out
    */
-  record Baton(String key, long fromId, long markId, int walked, boolean ended) {
-    /** Of a lease that is gone. Where the line begins is not known. */
+  record Baton(String key, long fromId, int walked, boolean ended) {
+    /** Of a lease that is gone. */
     static Baton ofEnded(String key) {
-      return new Baton(key, 0, 0, 0, true);
+      return new Baton(key, 0, 0, true);
     }
   }
 
@@ -285,7 +285,6 @@ final class KeyedSettleStore {
                         new Baton(
                             row.getString("key"),
                             row.getLong("key_from"),
-                            row.getLong("key_mark"),
                             row.getInt("key_walked"),
                             row.getBoolean("ended")));
                   }

@@ -74,11 +74,13 @@ final class ScheduleStore {
         FROM due
         WHERE key IS NOT NULL
         GROUP BY queue_id, key
-        RETURNING queue_id, key, seq
+        RETURNING queue_id, seq
       ), marked AS (
-        INSERT INTO trunkline.key_mark (queue_id, key)
-        SELECT queue_id, key
-        FROM arrived
+        INSERT INTO trunkline.key_mark (first_id, queue_id, key)
+        SELECT min(id), queue_id, key
+        FROM due
+        WHERE key IS NOT NULL
+        GROUP BY queue_id, key
       ), counted AS (
         INSERT INTO trunkline.tally (queue_id, scheduled, ready)
         SELECT queue_id, -count(*), count(*)
@@ -111,10 +113,10 @@ final class ScheduleStore {
           ORDER BY due_at
           LIMIT :limit
           FOR UPDATE SKIP LOCKED))
-        RETURNING from_id, mark_id, queue_id, walked, hops, key
+        RETURNING from_id, queue_id, walked, hops, key
       ), back AS (
-        INSERT INTO trunkline.turn (seq, from_id, mark_id, queue_id, walked, hops, key)
-        SELECT nextval('trunkline.message_id_seq'), from_id, mark_id, queue_id, walked, hops, key
+        INSERT INTO trunkline.turn (seq, from_id, queue_id, walked, hops, key)
+        SELECT nextval('trunkline.message_id_seq'), from_id, queue_id, walked, hops, key
         FROM due
         RETURNING queue_id, seq
       )

@@ -119,8 +119,8 @@ class KeyedPlansTest {
         SELECT id, queue_id, 1, key FROM trunkline.message;
         INSERT INTO trunkline.open_key (queue_id, key)
         SELECT DISTINCT queue_id, key FROM trunkline.line;
-        INSERT INTO trunkline.key_mark (queue_id, key)
-        SELECT DISTINCT queue_id, key FROM trunkline.line;
+        INSERT INTO trunkline.key_mark (first_id, queue_id, key)
+        SELECT min(id), queue_id, key FROM trunkline.line GROUP BY queue_id, key;
         INSERT INTO trunkline.turn (seq, from_id, queue_id, key)
         SELECT min(id), 0, queue_id, key FROM trunkline.line GROUP BY queue_id, key;
         SELECT setval('trunkline.message_id_seq', 200000);
