@@ -291,6 +291,14 @@ class KeyedModelTest extends QueueFixture {
                 }
               }));
     }
+    // All the time, so that it happens between any two steps of the others.
+    receiving.add(
+        threads.submit(
+            () -> {
+              while (!allSent.get() || count("message") > 0) {
+                advanceAll();
+              }
+            }));
     for (Future<?> sender : sending) {
       sender.get();
     }
@@ -310,6 +318,14 @@ class KeyedModelTest extends QueueFixture {
             assertThat(done).as("seed %d: %s", seed, key).containsExactlyInAnyOrderElementsOf(ids);
           }
         });
+  }
+
+  private void advanceAll() {
+    long[] leases =
+        database.texts("SELECT id::text FROM trunkline.lease").stream()
+            .mapToLong(Long::parseLong)
+            .toArray();
+    library().run(session -> KeyStore.advance(session, leases));
   }
 
   /** To a key of its own, in order, and to one that all senders share. */
