@@ -192,6 +192,7 @@ class FirstStartTest {
       assertThatThrownBy(() -> oneMessageThrough(role.dataSource(), MigrationMode.MIGRATE))
           .isInstanceOf(DatabaseException.class)
           .hasMessageContaining("permission denied")
+          .hasMessageContaining("CREATE")
           .satisfies(e -> assertThat(((DatabaseException) e).sqlState()).contains("42501"));
     }
   }
