@@ -116,20 +116,29 @@ final class PulledPartitions {
     paused.remove(partition);
   }
 
-  /** The next records; partitions take turns. */
+  /** The next records, wherever there are any; partitions take turns. */
   List<TopicRecord> read(PollOptions options) {
     List<TopicRecord> records = new ArrayList<>();
+    boolean moved = true;
+    while (records.isEmpty() && moved) {
+      moved = readInTurn(options, records);
+    }
+    return records;
+  }
+
+  /** Answers whether any position has changed: that happens without a record, too. */
+  private boolean readInTurn(PollOptions options, List<TopicRecord> records) {
+    boolean moved = false;
     long bytes = 0;
     for (Held held : inTurn()) {
       int room = options.maxRecords() - records.size();
       if (room <= 0 || bytes >= options.maxBytes()) {
         break;
       }
+      long before = held.position();
       try {
         LogReader.Page page =
-            engine
-                .reader()
-                .read(topic, held.partition(), held.position(), room, options.maxBytes() - bytes);
+            engine.reader().read(topic, held.partition(), before, room, options.maxBytes() - bytes);
         records.addAll(page.records());
         bytes += page.records().stream().mapToLong(r -> r.message().payload().length).sum();
         held.moveTo(page.next());
@@ -137,8 +146,9 @@ final class PulledPartitions {
       } catch (OffsetOutOfRangeException e) {
         outOfRange(held, e, records.isEmpty());
       }
+      moved |= held.position() != before;
     }
-    return records;
+    return moved;
   }
 
   private void outOfRange(Held held, OffsetOutOfRangeException e, boolean mayThrow) {

@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.InputStream;
 import java.io.PrintStream;
 import java.util.List;
 import java.util.Map;
@@ -15,10 +16,13 @@ final class CommandLineRun {
 
   /** Runs it to its end; answers the exit status. */
   int run(String input, String... arguments) {
+    return run(new ByteArrayInputStream(input.getBytes(UTF_8)), arguments);
+  }
+
+  int run(InputStream input, String... arguments) {
     PrintStream printed = new PrintStream(out, true, UTF_8);
     Display display = new Display(printed, new PrintStream(err, true, UTF_8), false);
-    return DemoCommand.execute(
-        arguments, Map.of(), new ByteArrayInputStream(input.getBytes(UTF_8)), printed, display);
+    return DemoCommand.execute(arguments, Map.of(), input, printed, display);
   }
 
   String out() {

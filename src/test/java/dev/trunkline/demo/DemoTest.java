@@ -1,11 +1,17 @@
 package dev.trunkline.demo;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.trunkline.support.Awaits;
 import dev.trunkline.support.ExpectsErrors;
 import dev.trunkline.support.PostgresTest;
 import dev.trunkline.support.TestDatabase;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.PipedInputStream;
+import java.io.PipedOutputStream;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.Statement;
@@ -142,23 +148,32 @@ class DemoTest {
   @ExpectsErrors
   void while_the_database_is_away_orders_wait_and_then_everything_goes_on() throws Exception {
     CommandLineRun run = new CommandLineRun();
-    CompletableFuture<Integer> status =
-        CompletableFuture.supplyAsync(
-            // Long enough to take orders before, while and after, on a busy machine, too.
-            () -> run.run("", arguments("--rate", "50", "--seconds", "20")));
-    Awaits.until(() -> run.out().contains("running") && effects() > 0);
+    CompletableFuture<Integer> status;
+    try (PipedOutputStream input = new PipedOutputStream()) {
+      InputStream read = new PipedInputStream(input, 1 << 16);
+      status = CompletableFuture.supplyAsync(() -> run.run(read, arguments("--orders", "-")));
+      write(input, orders(1, 100));
+      Awaits.until(() -> run.out().contains("running") && effects() > 0);
 
-    allowConnections(false);
-    try {
-      Awaits.until(() -> run.errors().stream().anyMatch(line -> line.startsWith("orders wait")));
-    } finally {
-      allowConnections(true);
+      allowConnections(false);
+      try {
+        write(input, orders(101, 200));
+        Awaits.until(() -> run.errors().stream().anyMatch(line -> line.startsWith("orders wait")));
+      } finally {
+        allowConnections(true);
+      }
+      write(input, orders(201, 300));
     }
 
     assertThat(status.get()).isZero();
     assertThat(run.errors()).contains("the database is back");
-    assertThat(run.summaryOf(Service.PAYMENT).get(6)).isEqualTo("0");
+    assertThat(run.summaryOf(Service.PAYMENT)).startsWith("payment", "300", "300", "0", "0");
     assertThat(run.out()).contains("Nothing is lost");
+  }
+
+  private static void write(OutputStream input, String orders) throws IOException {
+    input.write((orders + "\n").getBytes(UTF_8));
+    input.flush();
   }
 
   private long effects() {

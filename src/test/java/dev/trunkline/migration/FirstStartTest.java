@@ -3,6 +3,8 @@ package dev.trunkline.migration;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
 import dev.trunkline.MigrationMode;
 import dev.trunkline.Trunkline;
 import dev.trunkline.TrunklineConfig;
@@ -29,6 +31,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
+import javax.sql.DataSource;
 import org.junit.jupiter.api.Test;
 import org.postgresql.ds.PGSimpleDataSource;
 
@@ -51,8 +54,7 @@ class FirstStartTest {
             executor.submit(
                 () -> {
                   start.await();
-                  return oneMessageThrough(
-                      database.pool(config -> config.setMaximumPoolSize(5)), MigrationMode.MIGRATE);
+                  return oneMessageThrough(database.unpooled(), MigrationMode.MIGRATE);
                 }));
       }
       start.countDown();
@@ -190,6 +192,7 @@ class FirstStartTest {
       assertThatThrownBy(() -> oneMessageThrough(role.dataSource(), MigrationMode.MIGRATE))
           .isInstanceOf(DatabaseException.class)
           .hasMessageContaining("permission denied")
+          .hasMessageContaining("CREATE")
           .satisfies(e -> assertThat(((DatabaseException) e).sqlState()).contains("42501"));
     }
   }
@@ -235,9 +238,14 @@ class FirstStartTest {
   }
 
   /** Whether everything that an application does can be done. */
-  private static boolean oneMessageThrough(javax.sql.DataSource dataSource, MigrationMode mode) {
-    try (Trunkline trunkline =
-        Trunkline.open(dataSource, TrunklineConfig.defaults().withMigrationMode(mode))) {
+  private static boolean oneMessageThrough(DataSource dataSource, MigrationMode mode) {
+    HikariConfig pooled = new HikariConfig();
+    pooled.setDataSource(dataSource);
+    pooled.setMaximumPoolSize(5);
+    pooled.setMinimumIdle(0);
+    try (HikariDataSource pool = new HikariDataSource(pooled);
+        Trunkline trunkline =
+            Trunkline.open(pool, TrunklineConfig.defaults().withMigrationMode(mode))) {
       QueueConfig config =
           QueueConfig.defaults()
               .withRetryPolicy(RetryPolicy.defaults().withDelays(Duration.ZERO, Duration.ZERO));

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.trunkline.event.TrunklineListener;
 import dev.trunkline.message.Message;
+import dev.trunkline.support.Awaits;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -67,6 +68,27 @@ class CompactionTest extends UpkeepFixture {
     assertThat(topic.read(0, 0, 1)).as("from an offset whose record is gone").hasSize(1);
     upkeep.runOnce();
     assertThat(log(topic)).containsExactly("1 b=1", "3 c=1", "4 a=3");
+  }
+
+  @Test
+  void a_poll_that_does_not_wait_finds_what_is_left_behind_any_number_of_removed_records() {
+    Topic topic = compacted(Compaction.on(), 1);
+    for (int i = 0; i < 10; i++) {
+      put(topic, "a", "" + i);
+    }
+    topic.endOffsets();
+    upkeep.runOnce();
+    try (GroupConsumer consumer = topic.join("billing", GroupConfig.from(StartFrom.earliest()))) {
+      Awaits.until(
+          () -> {
+            consumer.poll(Duration.ZERO);
+            return !consumer.assignment().isEmpty();
+          });
+      consumer.seek(0, 0);
+
+      PollOptions oneNow = PollOptions.defaults().withMaxRecords(1).withMaxWait(Duration.ZERO);
+      assertThat(consumer.poll(oneNow)).extracting(TopicRecord::offset).containsExactly(9L);
+    }
   }
 
   @Test

@@ -2,6 +2,7 @@ package dev.trunkline.internal.db;
 
 import dev.trunkline.error.DatabaseException;
 import dev.trunkline.error.SchemaVersionException;
+import java.sql.SQLException;
 import java.util.List;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
@@ -34,6 +35,13 @@ public final class Migrations {
     requireFlyway();
     if (database.answers(SchemaVersion.TABLE_EXISTS)) {
       refuseTooNew();
+    } else if (database.answers(SchemaVersion.CANNOT_BEGIN)) {
+      // Flyway finds out, too, but tries for ten seconds.
+      throw Database.translated(
+          new SQLException(
+              "permission denied: the schema \"trunkline\" is missing, and this role lacks CREATE"
+                  + " on the database",
+              "42501"));
     }
     for (int attempt = 1; ; attempt++) {
       try {

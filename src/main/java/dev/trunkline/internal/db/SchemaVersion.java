@@ -16,6 +16,14 @@ record SchemaVersion(int version, int oldestClient) {
       SELECT 1 WHERE to_regclass('trunkline.schema_version') IS NOT NULL
       """;
 
+  /** Answers a row if the schema is missing, and this role may not create it. */
+  static final String CANNOT_BEGIN =
+      """
+      SELECT 1
+      WHERE to_regnamespace('trunkline') IS NULL
+        AND NOT has_database_privilege(current_database(), 'CREATE')
+      """;
+
   /** Answers a row if the scripts were run by Flyway. */
   static final String HISTORY_EXISTS =
       """
