@@ -109,7 +109,7 @@ class HotStatementsPlanTest {
           new Hot(
               "store_by_rules",
               RuledSendStore.class,
-              "STORE",
+              "STORE_RUNS",
               "Index (Only )?Scan using dedup_pkey on dedup"),
           new Hot("expire", ExpiryStore.class, "EXPIRE", MESSAGE_INDEX),
           new Hot(
@@ -198,6 +198,7 @@ class HotStatementsPlanTest {
       values.put(column, "'{}'");
     }
     values.put("everything", "true");
+    values.put("certain", "false");
     values.put("beat", "true");
     values.put("nowMs", "-1");
     values.put("limit", "1000");
