@@ -335,10 +335,24 @@ class MembershipTest extends GroupFixture {
     database.execute(
         "INSERT INTO trunkline.member_heartbeat VALUES (-1, now() - interval '1 hour')");
 
-    assertThat(this.<Integer>run(MemberStore::pruneHeartbeats)).isEqualTo(9);
-    assertThat(this.<Integer>run(session -> CommitStore.prune(session, 15))).isEqualTo(15);
-    assertThat(this.<Integer>run(session -> CommitStore.prune(session, 15))).isEqualTo(5);
+    // The member's own process does the same, and may have been quicker with some.
+    assertThat(this.<Integer>run(MemberStore::pruneHeartbeats)).isLessThanOrEqualTo(9);
+    assertThat(this.<Integer>run(session -> CommitStore.prune(session, 15)))
+        .isLessThanOrEqualTo(15);
+    run(session -> CommitStore.prune(session, 15));
 
+    assertThat(
+            database.number(
+                """
+                SELECT count(*)
+                FROM trunkline.member_heartbeat
+                WHERE beat_at < now() - interval '1 minute' OR member_id = -1
+                """))
+        .isZero();
+    assertThat(database.number("SELECT count(*) FROM trunkline.member_heartbeat")).isPositive();
+    assertThat(database.number("SELECT count(*) FROM trunkline.group_commit"))
+        .as("one for each partition")
+        .isEqualTo(6);
     assertThat(committed(group)).containsEntry(0, 20L).containsEntry(1, 0L);
   }
 
