@@ -281,8 +281,16 @@ class GroupConsumerTest extends GroupsFixture {
           .allMatch(lag -> lag.records() == 0 && lag.time().isZero());
       publish(50);
       assertThat(topic.endOffsets().values().stream().mapToLong(end -> end).sum()).isEqualTo(50);
-      database.execute(
-          "UPDATE trunkline.segment SET appended_at = appended_at - interval '1 minute'");
+      assertThat(
+              database.execute(
+                  "UPDATE trunkline.segment SET appended_at = appended_at - interval '1 minute'"))
+          .as("one segment for each partition")
+          .isEqualTo(4);
+      assertThat(
+              database.number(
+                  "SELECT count(*) FROM trunkline.segment WHERE appended_at > now() - interval '59 seconds'"))
+          .as("segments that were appended just now")
+          .isZero();
       List<PartitionLag> lag = topic.group("billing").lag();
       assertThat(lag.stream().mapToLong(PartitionLag::records).sum()).isEqualTo(50);
       assertThat(lag)
