@@ -133,7 +133,7 @@ class ExpiryTest extends QueueFixture {
     queue.pause();
     List<Message> messages = new ArrayList<>(Collections.nCopies(100, Message.text("quick")));
     messages.add(Message.text("stays"));
-    messages.add(Message.text("expires").withTimeToLive(Duration.ofSeconds(3)));
+    messages.add(Message.text("expires").withTimeToLive(Duration.ofSeconds(2)));
     queue.sendAll(messages);
     String over = database.text("SELECT max(expires_at) FROM trunkline.message");
     try (Consumer consumer = consuming.start(seen, release)) {
