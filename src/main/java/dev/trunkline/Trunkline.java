@@ -12,13 +12,16 @@ import dev.trunkline.internal.db.Migrations;
 import dev.trunkline.internal.db.Notifications;
 import dev.trunkline.queue.Queue;
 import dev.trunkline.queue.QueueConfig;
+import dev.trunkline.queue.QueueStats;
 import dev.trunkline.queue.Queues;
+import dev.trunkline.topic.GroupLag;
 import dev.trunkline.topic.Topic;
 import dev.trunkline.topic.TopicConfig;
 import dev.trunkline.topic.Topics;
 import dev.trunkline.topic.TopicsConfig;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import javax.sql.DataSource;
 
 /**
@@ -159,6 +162,14 @@ public final class Trunkline implements AutoCloseable {
   }
 
   /**
+   * What {@link Queue#stats} answers, of all queues there are, by name and in the order of the
+   * names; one statement, which counts nothing.
+   */
+  public Map<String, QueueStats> queueStats() {
+    return queues.stats();
+  }
+
+  /**
    * Finds a topic that has been declared.
    *
    * @throws dev.trunkline.error.TopicNotFoundException if there is none
@@ -214,6 +225,17 @@ public final class Trunkline implements AutoCloseable {
   /** The names of all topics, sorted. */
   public List<String> topicNames() {
     return topics.names();
+  }
+
+  /**
+   * How far all groups of all topics are behind, in the order of their names; one statement, which
+   * changes nothing. Unlike {@link dev.trunkline.topic.Group#lag} it does not give offsets to what
+   * has been committed: records count when they have theirs, which takes up to a poll interval
+   * while anybody reads the topic, else up to five, as long as a process takes part in the {@link
+   * TrunklineConfig#withUpkeep upkeep}.
+   */
+  public List<GroupLag> groupLags() {
+    return topics.lags();
   }
 
   /**

@@ -8,11 +8,13 @@ import dev.trunkline.internal.loop.Loop;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.LongStream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -152,6 +154,16 @@ final class Engine {
         .run(session -> TallyStore.stats(session, queue.id(), tallyFrom, floors))
         .stream()
         .findFirst();
+  }
+
+  /** The same of all queues there are, by name, in one statement. */
+  Map<String, QueueStats> overview() {
+    long tallyFrom = tallyFrom();
+    List<Signals.Watched> hinted = pulse.deadAreMany() ? signals.watched() : List.of();
+    int[] ids = hinted.stream().mapToInt(Signals.Watched::queueId).toArray();
+    long[] froms =
+        hinted.stream().flatMapToLong(queue -> LongStream.of(queue.lanes().floors())).toArray();
+    return database.run(session -> TallyStore.overview(session, tallyFrom, ids, froms));
   }
 
   /**

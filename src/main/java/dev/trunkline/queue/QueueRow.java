@@ -67,17 +67,9 @@ record QueueRow(int id, String name, QueueConfig config, boolean paused) {
 
   private static FlowRules flowRules(ResultSet row) throws SQLException {
     FlowRules rules = FlowRules.none().withSingleActiveConsumer(row.getBoolean("single_active"));
-    OptionalLong maxMessages = optional(row, "max_messages");
-    OptionalLong maxBytes = optional(row, "max_bytes");
-    if (maxMessages.isPresent() || maxBytes.isPresent()) {
-      rules =
-          rules.withBounds(
-              new Bounds(
-                  maxMessages,
-                  maxBytes,
-                  Overflow.valueOf(row.getString("overflow")),
-                  Duration.ofMillis(row.getLong("max_wait_ms")),
-                  row.getDouble("pressure_at")));
+    Optional<Bounds> bounds = bounds(row);
+    if (bounds.isPresent()) {
+      rules = rules.withBounds(bounds.get());
     }
     OptionalLong rate = optional(row, "rate_messages");
     if (rate.isPresent()) {
@@ -96,6 +88,22 @@ record QueueRow(int id, String name, QueueConfig config, boolean paused) {
     return ageing.isPresent()
         ? rules.withPriorityAgeing(Duration.ofMillis(ageing.getAsLong()))
         : rules;
+  }
+
+  /** The bounds, of a row that has their columns. */
+  static Optional<Bounds> bounds(ResultSet row) throws SQLException {
+    OptionalLong maxMessages = optional(row, "max_messages");
+    OptionalLong maxBytes = optional(row, "max_bytes");
+    if (maxMessages.isEmpty() && maxBytes.isEmpty()) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        new Bounds(
+            maxMessages,
+            maxBytes,
+            Overflow.valueOf(row.getString("overflow")),
+            Duration.ofMillis(row.getLong("max_wait_ms")),
+            row.getDouble("pressure_at")));
   }
 
   private static OptionalLong optional(ResultSet row, String column) throws SQLException {

@@ -4,6 +4,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.OptionalDouble;
 
 /**
  * How many messages are in each state of a queue, exact at one moment and read without counting
@@ -21,6 +22,9 @@ import java.util.Optional;
  * @param waitingBytes payload bytes of what is ready or scheduled; some more while a batch that was
  *     sent together is claimed in parts
  * @param paused whether delivery is paused
+ * @param fullness how much of its bound a bounded queue uses, of messages or bytes the larger: 1 is
+ *     full; empty if it is not bounded
+ * @param underPressure whether a bounded queue is as full as {@link Bounds#pressureAt}, or fuller
  */
 public record QueueStats(
     long ready,
@@ -32,22 +36,34 @@ public record QueueStats(
     long expired,
     long waitingBytes,
     Optional<Duration> oldestReady,
-    boolean paused) {
+    boolean paused,
+    OptionalDouble fullness,
+    boolean underPressure) {
 
   static QueueStats of(ResultSet row) throws SQLException {
     long oldestMs = row.getLong("oldest_ready_ms");
     Optional<Duration> oldest =
         row.wasNull() ? Optional.empty() : Optional.of(Duration.ofMillis(Math.max(0, oldestMs)));
+    long ready = row.getLong("ready");
+    long scheduled = row.getLong("scheduled");
+    long waitingBytes = row.getLong("waiting_bytes");
+    Optional<Bounds> bounds = QueueRow.bounds(row);
+    OptionalDouble fullness =
+        bounds
+            .map(b -> OptionalDouble.of(b.fullness(new Depth(ready + scheduled, waitingBytes))))
+            .orElseGet(OptionalDouble::empty);
     return new QueueStats(
-        row.getLong("ready"),
+        ready,
         row.getLong("in_flight"),
-        row.getLong("scheduled"),
+        scheduled,
         row.getLong("dead"),
         row.getLong("sent"),
         row.getLong("acked"),
         row.getLong("expired"),
-        row.getLong("waiting_bytes"),
+        waitingBytes,
         oldest,
-        row.getBoolean("paused"));
+        row.getBoolean("paused"),
+        fullness,
+        bounds.isPresent() && fullness.orElseThrow() >= bounds.get().pressureAt());
   }
 }

@@ -8,6 +8,7 @@ import dev.trunkline.event.TrunklineListener;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Notifications;
 import java.util.List;
+import java.util.Map;
 
 /**
  * The queues of one process: declare, find, alter. Thread-safe. Users reach it through {@code
@@ -92,6 +93,12 @@ public final class Queues {
   public List<String> names() {
     engine.requireOpen();
     return engine.database().run(QueueStore::names);
+  }
+
+  /** What {@link Queue#stats} answers, of all queues, by name, in one statement. */
+  public Map<String, QueueStats> stats() {
+    engine.requireOpen();
+    return engine.overview();
   }
 
   private QueueRow find(QueueName name) {

@@ -1,7 +1,10 @@
 package dev.trunkline.queue;
 
 import dev.trunkline.internal.db.Session;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /** The counts per queue and state, without counting. */
 final class TallyStore {
@@ -82,7 +85,12 @@ final class TallyStore {
             LIMIT 1) oldest
           CROSS JOIN LATERAL (
             SELECT enqueued_at FROM trunkline.message WHERE message.id = oldest.id OFFSET 0) m
-        )) AS oldest_ready_ms
+        )) AS oldest_ready_ms,
+        q.max_messages,
+        q.max_bytes,
+        q.overflow,
+        (extract(epoch FROM q.max_wait) * 1000)::bigint AS max_wait_ms,
+        q.pressure_at
       FROM trunkline.queue q
       LEFT JOIN (
         SELECT
@@ -98,6 +106,79 @@ final class TallyStore {
         WHERE id >= :tallyFrom AND queue_id = :queueId
       ) t ON true
       WHERE q.id = :queueId AND q.deleted_at IS NULL
+      """;
+
+  /**
+   * The same of all queues at once. froms holds ten places for each of hintedIds, one after the
+   * other; in other queues the look for the oldest begins at the beginning.
+   */
+  private static final String OVERVIEW =
+      """
+      SELECT
+        q.name,
+        q.paused,
+        coalesce(t.sent, 0) AS sent,
+        coalesce(t.acked, 0) AS acked,
+        coalesce(t.expired, 0) AS expired,
+        coalesce(t.ready, 0) AS ready,
+        coalesce(t.scheduled, 0) AS scheduled,
+        coalesce(t.in_flight, 0) AS in_flight,
+        coalesce(t.dead, 0) AS dead,
+        coalesce(t.waiting_bytes, 0) AS waiting_bytes,
+        coalesce((
+          SELECT (extract(epoch FROM clock_timestamp() - min(m.enqueued_at)) * 1000)::bigint
+          FROM generate_series(0, 9) AS lane(priority)
+          CROSS JOIN LATERAL (
+            SELECT r.ids[1] AS id
+            FROM trunkline.ready r
+            WHERE r.queue_id = q.id
+              AND r.priority = lane.priority
+              AND r.seq >= coalesce((:froms::bigint[])[hint.before + lane.priority + 1], 0)
+            ORDER BY r.seq
+            LIMIT 1) oldest
+          CROSS JOIN LATERAL (
+            SELECT enqueued_at FROM trunkline.message WHERE message.id = oldest.id OFFSET 0) m
+        ), (
+          SELECT (extract(epoch FROM clock_timestamp() - min(m.enqueued_at)) * 1000)::bigint
+          FROM (
+            SELECT turn.key
+            FROM trunkline.turn
+            WHERE turn.queue_id = q.id AND turn.seq >= coalesce((:froms::bigint[])[hint.before + 1], 0)
+            ORDER BY turn.seq
+            LIMIT 10) turn
+          CROSS JOIN LATERAL (
+            SELECT line.id
+            FROM trunkline.line
+            WHERE line.queue_id = q.id AND line.key = turn.key
+            ORDER BY line.id
+            LIMIT 1) oldest
+          CROSS JOIN LATERAL (
+            SELECT enqueued_at FROM trunkline.message WHERE message.id = oldest.id OFFSET 0) m
+        )) AS oldest_ready_ms,
+        q.max_messages,
+        q.max_bytes,
+        q.overflow,
+        (extract(epoch FROM q.max_wait) * 1000)::bigint AS max_wait_ms,
+        q.pressure_at
+      FROM trunkline.queue q
+      CROSS JOIN LATERAL (SELECT 10 * (array_position(:hintedIds::integer[], q.id) - 1) AS before) hint
+      LEFT JOIN (
+        SELECT
+          queue_id,
+          sum(sent) AS sent,
+          sum(acked) AS acked,
+          sum(expired) AS expired,
+          sum(ready) AS ready,
+          sum(scheduled) AS scheduled,
+          sum(in_flight) AS in_flight,
+          sum(dead) AS dead,
+          sum(waiting_bytes) AS waiting_bytes
+        FROM trunkline.tally
+        WHERE id >= :tallyFrom
+        GROUP BY queue_id
+      ) t ON t.queue_id = q.id
+      WHERE q.deleted_at IS NULL
+      ORDER BY q.name
       """;
 
   /** What one fold did. */
@@ -119,5 +200,19 @@ final class TallyStore {
         .bind("tallyFrom", tallyFrom)
         .bindArray("froms", froms)
         .list(QueueStats::of);
+  }
+
+  /** Of all queues, by name, in the order of the names. */
+  static Map<String, QueueStats> overview(
+      Session session, long tallyFrom, int[] hintedIds, long[] froms) {
+    Map<String, QueueStats> overview = new LinkedHashMap<>();
+    session
+        .relaxed(OVERVIEW)
+        .bind("tallyFrom", tallyFrom)
+        .bindArray("hintedIds", hintedIds)
+        .bindArray("froms", froms)
+        .list(row -> Map.entry(row.getString("name"), QueueStats.of(row)))
+        .forEach(queue -> overview.put(queue.getKey(), queue.getValue()));
+    return Collections.unmodifiableMap(overview);
   }
 }

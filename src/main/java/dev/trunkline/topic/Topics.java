@@ -86,6 +86,12 @@ public final class Topics {
     return engine.database().run(TopicStore::names);
   }
 
+  /** How far all groups of all topics are behind, in one statement, which changes nothing. */
+  public List<GroupLag> lags() {
+    engine.requireOpen();
+    return engine.database().run(LagStore::lags);
+  }
+
   /** Stops reading. Idempotent; then runs what comes afterwards. */
   public void close(Runnable afterwards) {
     engine.close(afterwards);

@@ -82,6 +82,13 @@ class HotStatementsPlanTest {
               "using tally_pkey on tally",
               MESSAGE_INDEX),
           new Hot(
+              "overview",
+              TallyStore.class,
+              "OVERVIEW",
+              "using ready_claim_idx on ready",
+              "using tally_pkey on tally",
+              MESSAGE_INDEX),
+          new Hot(
               "look",
               PulseStore.class,
               "LOOK",
@@ -178,6 +185,7 @@ class HotStatementsPlanTest {
     for (String column : List.of("keys", "types", "contentTypes", "headers")) {
       values.put(column, "'{}'");
     }
+    values.put("hintedIds", "'{%d}'".formatted(backlog.queueId()));
     values.put("payloads", "'{a,b}'");
     values.put("runs", "'{0,0}'");
     values.put("tallyFrom", "0");

@@ -117,6 +117,33 @@ class SharedGroupPlanTest {
     all.assertAll();
   }
 
+  /** What shared groups have in hand is read whole: all of it counts. */
+  @Test
+  void the_lag_of_all_groups_is_one_step_into_the_commits_and_the_log_for_each_partition()
+      throws SQLException {
+    SoftAssertions all = new SoftAssertions();
+    try (Plans old = new Plans(database.connect())) {
+      old.prepare("lags", Plans.sql(LagStore.class, "LAGS"));
+      old.of("lags", values);
+      grow();
+      for (int round = 0; round < 2; round++) {
+        try (Plans fresh = new Plans(database.connect())) {
+          fresh.prepare("lags", Plans.sql(LagStore.class, "LAGS"));
+          for (Plans plans : List.of(old, fresh)) {
+            all.assertThat(plans.of("lags", values))
+                .containsPattern(CURSOR)
+                .containsPattern(LOG_END)
+                .containsPattern("Index Scan using segment_pkey on segment")
+                .doesNotContainPattern("(Seq Scan|Bitmap Heap Scan) on (segment|group_commit)");
+          }
+        }
+        analyze();
+      }
+      all.assertThat(old.buffers("lags", values)).as("pages").isLessThan(2_000);
+    }
+    all.assertAll();
+  }
+
   private Plans prepared() throws SQLException {
     Connection connection = database.connect();
     try (Statement statement = connection.createStatement()) {
