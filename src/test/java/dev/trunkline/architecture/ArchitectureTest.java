@@ -42,8 +42,13 @@ class ArchitectureTest {
   private static final int MAX_CODE_LINES = 300;
   private static final int MAX_CONSTRUCTOR_PARAMETERS = 6;
 
-  /** What may print, and may know the facade. */
-  private static final String[] FACES = {ROOT + ".demo..", ROOT + ".cli..", ROOT + ".console.."};
+  /** What may print. */
+  private static final String[] PROGRAMS = {ROOT + ".demo..", ROOT + ".cli..", ROOT + ".console.."};
+
+  /** What may know the facade. */
+  private static final String[] FACES = {
+    ROOT + ".demo..", ROOT + ".cli..", ROOT + ".console..", ROOT + ".metrics.."
+  };
 
   private static final JavaClasses MAIN =
       new ClassFileImporter()
@@ -117,7 +122,8 @@ class ArchitectureTest {
             ROOT + ".topic..",
             ROOT + ".demo..",
             ROOT + ".cli..",
-            ROOT + ".console..")
+            ROOT + ".console..",
+            ROOT + ".metrics..")
         .check(MAIN);
   }
 
@@ -184,6 +190,17 @@ class ArchitectureTest {
   }
 
   @Test
+  void only_the_metrics_know_micrometer() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage(ROOT + ".metrics..")
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("io.micrometer..")
+        .check(MAIN);
+  }
+
+  @Test
   void every_package_is_null_marked() {
     List<String> unmarked =
         MAIN.stream()
@@ -197,8 +214,12 @@ class ArchitectureTest {
   }
 
   @Test
-  void only_the_faces_print() {
-    noClasses().that().resideOutsideOfPackages(FACES).should(ACCESS_STANDARD_STREAMS).check(MAIN);
+  void only_programs_print() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages(PROGRAMS)
+        .should(ACCESS_STANDARD_STREAMS)
+        .check(MAIN);
   }
 
   @Test

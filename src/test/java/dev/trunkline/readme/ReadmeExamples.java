@@ -12,6 +12,8 @@ import dev.trunkline.message.Codec;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
 import dev.trunkline.message.Outcome;
+import dev.trunkline.metrics.MetricsConfig;
+import dev.trunkline.metrics.TrunklineMetrics;
 import dev.trunkline.queue.Bounds;
 import dev.trunkline.queue.Cancellation;
 import dev.trunkline.queue.Consumer;
@@ -43,6 +45,8 @@ import dev.trunkline.topic.Subscription;
 import dev.trunkline.topic.Topic;
 import dev.trunkline.topic.TopicConfig;
 import dev.trunkline.topic.TopicRecord;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Tags;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import java.sql.Connection;
@@ -131,6 +135,15 @@ final class ReadmeExamples {
     standby.resume();
     // end::flow[]
     return standby;
+  }
+
+  TrunklineMetrics measure(Trunkline trunkline, MeterRegistry registry) {
+    // tag::metrics[]
+    MetricsConfig config = MetricsConfig.defaults().withTags(Tags.of("service", "shop"));
+    TrunklineMetrics metrics = new TrunklineMetrics(trunkline, config);
+    metrics.bindTo(registry); // close() removes the meters again
+    // end::metrics[]
+    return metrics;
   }
 
   void open(String url, String user, String password) {

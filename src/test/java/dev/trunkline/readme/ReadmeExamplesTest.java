@@ -7,6 +7,7 @@ import dev.trunkline.Trunkline;
 import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
+import dev.trunkline.metrics.TrunklineMetrics;
 import dev.trunkline.queue.Cancellation;
 import dev.trunkline.queue.Consumer;
 import dev.trunkline.queue.Delivery;
@@ -21,6 +22,8 @@ import dev.trunkline.support.TestDatabase;
 import dev.trunkline.topic.SharedGroup;
 import dev.trunkline.topic.Subscription;
 import dev.trunkline.topic.Topic;
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.file.NoSuchFileException;
 import java.time.Duration;
 import java.time.Instant;
@@ -96,6 +99,25 @@ class ReadmeExamplesTest {
       assertThat(config.retryPolicy().maxDeliveries()).isEqualTo(10);
       assertThat(config.retryPolicy().maxDelay()).isEqualTo(Duration.ofMinutes(10));
     }
+  }
+
+  @Test
+  void metrics_are_bound_with_tags_of_the_services_own() {
+    MeterRegistry registry = new SimpleMeterRegistry();
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      emails(trunkline);
+      try (TrunklineMetrics metrics = examples.measure(trunkline, registry)) {
+        assertThat(metrics).isNotNull();
+        assertThat(
+                registry
+                    .get("trunkline.queue.ready")
+                    .tags("queue", "emails", "service", "shop")
+                    .gauge()
+                    .value())
+            .isZero();
+      }
+    }
+    assertThat(registry.getMeters()).isEmpty();
   }
 
   @Test

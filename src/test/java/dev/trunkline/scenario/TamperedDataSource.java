@@ -9,6 +9,8 @@ import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 import javax.sql.DataSource;
@@ -33,6 +35,7 @@ final class TamperedDataSource {
   private final DataSource real;
   private final Notifications notifications;
   private final AtomicLong executed = new AtomicLong();
+  private final Map<String, AtomicLong> executedBy = new ConcurrentHashMap<>();
   private final List<String> calls = new CopyOnWriteArrayList<>();
 
   TamperedDataSource(DataSource real, Notifications notifications) {
@@ -43,6 +46,11 @@ final class TamperedDataSource {
   /** Round trips of statements so far. */
   long executed() {
     return executed.get();
+  }
+
+  /** The same, of the threads of this name. */
+  long executedBy(String thread) {
+    return executedBy.getOrDefault(thread, new AtomicLong()).get();
   }
 
   /** The names of the methods that were called on connections. */
@@ -102,6 +110,9 @@ final class TamperedDataSource {
         (proxy, method, arguments) -> {
           if (method.getName().startsWith("execute")) {
             executed.incrementAndGet();
+            executedBy
+                .computeIfAbsent(Thread.currentThread().getName(), name -> new AtomicLong())
+                .incrementAndGet();
           }
           return call(statement, method, arguments);
         });

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.trunkline.metrics;
+
+import org.jspecify.annotations.NullMarked;
