@@ -88,16 +88,30 @@ class FairTest extends QueueFixture {
     second.retry(Duration.ofHours(1));
     assertThat(count("scheduled")).isOne();
 
-    List<Delivery> rest = fair.receive(10);
+    List<Delivery> rest = received(2);
     assertThat(texts(rest)).containsExactlyInAnyOrder("a-0", "a-2");
     promoteAll();
-    List<Delivery> due = fair.receive(10);
+    List<Delivery> due = received(1);
     assertThat(texts(due)).containsExactly("a-1");
     assertThat(due.get(0).attempt()).isEqualTo(2);
     rest.forEach(delivery -> delivery.deadLetter("no"));
     due.get(0).ack();
     assertThat(fair.deadLetters().replayAll()).isEqualTo(2);
-    assertThat(fair.receive(10)).hasSize(2);
+    assertThat(received(2)).hasSize(2);
+  }
+
+  /**
+   * As many as these, by one claim or several: what comes back stands in front of where the last
+   * claim has come to, and the next may look from there.
+   */
+  private List<Delivery> received(int count) {
+    List<Delivery> received = new ArrayList<>();
+    Awaits.until(
+        () -> {
+          received.addAll(fair.receive(10));
+          return received.size() >= count;
+        });
+    return received;
   }
 
   @Test
