@@ -103,7 +103,7 @@ final class FairClaimStore {
             sum(bytes) OVER (ORDER BY nth, place ROWS UNBOUNDED PRECEDING) AS bytes_so_far
           FROM waiting d
         ) d
-        WHERE position <= :maxMessages AND (position = 1 OR bytes_so_far <= :maxBytes)
+        WHERE position + 0 <= :maxMessages AND (position = 1 OR bytes_so_far <= :maxBytes)
       ), gone AS (
         DELETE FROM trunkline.line
         WHERE ctid = ANY (ARRAY(SELECT tid FROM chosen))
