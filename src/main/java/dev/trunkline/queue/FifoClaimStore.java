@@ -24,6 +24,9 @@ final class FifoClaimStore {
    * maxMessages. A purge may be quicker: what the delete answers is leased. Rows are reached by
    * ctid, which holds as long as the statement's own snapshot.
    *
+   * <p>{@code position + 0}: PostgreSQL 16 loses the bare comparison where two functions share one
+   * window, and more would be claimed than was asked for.
+   *
    * <p>A turn is then done with (its messages are in a lease, which passes the baton on when it
    * ends), later (the head is not due), or stays: left, or empty, as its line is. A key that was
    * opened but not claimed from has its baton in the place of the arrival. Indexes: turn_claim_idx,
