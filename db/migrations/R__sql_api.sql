@@ -221,7 +221,7 @@ BEGIN
       || int4send(octet_length(body)) || body), 'hex');
   END IF;
 
-  -- As KeyedPublishStore.KNOWN: whoever relies on a mark locks it, before he draws an id.
+  -- As KeyedPublishStore.JOIN_LINES: whoever relies on a mark locks it, and draws his id when he has seen it.
   IF target.ordering IS NOT NULL
     AND current_setting('transaction_isolation') IN ('read committed', 'read uncommitted') THEN
     PERFORM 1

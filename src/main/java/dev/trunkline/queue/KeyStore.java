@@ -112,8 +112,9 @@ final class KeyStore {
    * there. In two statements of one transaction, as CLOSE: the first takes all marks, and with them
    * knows that no sender is open who relies on any. What the second sees, with a new snapshot, is
    * all that they have sent; it puts one mark in the place of all, and whoever relies on that draws
-   * his ids later. Who has seen none, or one that is gone, leaves his own, which says how far back
-   * his messages reach. Nothing happens if there is a mark that could not be locked, or is new.
+   * his ids later, since he has seen it. Who has seen none, or one that is gone, leaves his own,
+   * which says how far back his messages reach. Nothing happens if there is a mark that could not
+   * be locked, or is new.
    *
    * <p>Looks from the bound on that was known before, if that still holds. Index: key_mark_pkey,
    * line_pkey.

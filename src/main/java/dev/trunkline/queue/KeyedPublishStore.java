@@ -8,14 +8,22 @@ final class KeyedPublishStore {
   private KeyedPublishStore() {}
 
   /**
-   * The keys that are {@code asked} for and have a mark that is still there when it is locked. The
-   * lock is one that senders share, until the transaction ends; a mark that cannot be had at once
-   * is none, so nobody waits. At REPEATABLE READ and above marks may be long gone, and locking one
-   * that is would fail. Part of a statement; index: key_mark_pkey.
+   * Puts what has been {@code placed} (id, key, bytes, expires_at) into the lines of its keys, and
+   * announces all keys but those that are {@code known}: by an arrival, for the claimers, and a
+   * mark. A mark says to senders that the key has been announced, and to whoever claims from it
+   * from where on there may be something that he has not seen. Part of a statement.
+   *
+   * <p>Known is a key that has a mark which is still there when it is locked. The lock is one that
+   * senders share, until the transaction ends; a mark that cannot be had at once is none, so nobody
+   * waits. At REPEATABLE READ and above marks may be long gone, and locking one that is would fail.
+   * Index: key_mark_pkey.
    */
-  static final String KNOWN =
+  static final String JOIN_LINES =
       """
-      known AS MATERIALIZED (
+      asked AS MATERIALIZED (
+        SELECT DISTINCT key
+        FROM placed
+      ), known AS MATERIALIZED (
         SELECT asked.key
         FROM asked
         CROSS JOIN LATERAL (
@@ -26,18 +34,7 @@ final class KeyedPublishStore {
           FOR KEY SHARE SKIP LOCKED
         ) mark
         WHERE current_setting('transaction_isolation') IN ('read committed', 'read uncommitted')
-      )
-      """;
-
-  /**
-   * Puts what has been {@code placed} (id, key, bytes, expires_at) into the lines of its keys, and
-   * announces all keys but those that are {@code known}: by an arrival, for the claimers, and a
-   * mark. A mark says to senders that the key has been announced, and to whoever claims from it
-   * from where on there may be something that he has not seen. Part of a statement.
-   */
-  static final String JOIN_LINES =
-      """
-      lined AS (
+      ), lined AS (
         INSERT INTO trunkline.line (id, expires_at, queue_id, bytes, key)
         SELECT id, expires_at, :queueId, bytes, key
         FROM placed
@@ -58,28 +55,21 @@ final class KeyedPublishStore {
       """;
 
   /**
-   * Stores messages that wait by key, ready at once. Marks are locked before the first id is drawn:
-   * who has all marks in hand knows that no smaller id is still to come.
+   * Stores messages that wait by key, ready at once. Its ids are drawn by the statement that sees
+   * the marks: whoever has put a mark there knew of none that was drawn later.
    *
    * <p>Ids are handed out in the order of the arrays. Answers nothing if the queue was deleted.
    */
   private static final String SEND =
       """
-      WITH asked AS MATERIALIZED (
-        SELECT DISTINCT key COLLATE "C" AS key
-        FROM unnest(:keys::text[]) AS k(key)
-      ),
-      """
-          + KNOWN
-          + """
-      , placed AS (
+      WITH placed AS (
         INSERT INTO trunkline.message (queue_id, priority, key, type, content_type, headers, payload)
         SELECT q.id, m.priority, m.key, m.type, m.content_type, jsonb_object(m.headers::text[]), m.payload
         FROM trunkline.queue q
         CROSS JOIN unnest(
           :payloads::bytea[], :priorities::smallint[], :keys::text[], :types::text[], :contentTypes::text[],
           :headers::text[]) AS m(payload, priority, key, type, content_type, headers)
-        WHERE q.id = :queueId AND q.deleted_at IS NULL AND (SELECT count(*) FROM known) >= 0
+        WHERE q.id = :queueId AND q.deleted_at IS NULL
         RETURNING id, key COLLATE "C" AS key, octet_length(payload) AS bytes, expires_at
       ),
       """

@@ -1,7 +1,6 @@
 package dev.trunkline.queue;
 
 import dev.trunkline.internal.db.Session;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -17,24 +16,6 @@ final class RuledSendStore {
       """
       SELECT nextval('trunkline.message_id_seq')
       FROM generate_series(1, :count)
-      """;
-
-  /** The same, behind the marks of the keys, as {@link KeyedPublishStore} does; answers both. */
-  private static final String IDS_BEHIND_MARKS =
-      """
-      WITH asked AS MATERIALIZED (
-        SELECT DISTINCT key COLLATE "C" AS key
-        FROM unnest(:keys::text[]) AS k(key)
-      ),
-      """
-          + KeyedPublishStore.KNOWN
-          + """
-      SELECT nextval('trunkline.message_id_seq') AS id, NULL AS key
-      FROM generate_series(1, :count)
-      WHERE (SELECT count(*) FROM known) >= 0
-      UNION ALL
-      SELECT 0, key
-      FROM known
       """;
 
   /**
@@ -125,19 +106,28 @@ final class RuledSendStore {
       )
       """;
 
-  /** What is ready, in the lines of its keys. */
+  /**
+   * What is ready, in the lines of its keys. The ids have been drawn before, by another statement:
+   * so there is a mark for each key, known or not, that says how far back they reach.
+   */
   private static final String IN_LINES =
       """
-      known AS MATERIALIZED (
-        SELECT key COLLATE "C" AS key
-        FROM unnest(:knownKeys::text[]) AS k(key)
-      ), placed AS MATERIALIZED (
+      placed AS MATERIALIZED (
         SELECT id, key COLLATE "C" AS key, octet_length(payload) AS bytes, expires_at
         FROM incoming
         WHERE first_id = id AND due_at IS NULL
       ),
       """
-          + KeyedPublishStore.JOIN_LINES;
+          + KeyedPublishStore.JOIN_LINES
+          + """
+      , reaching_back AS (
+        INSERT INTO trunkline.key_mark (first_id, queue_id, key)
+        SELECT min(placed.id), :queueId, placed.key
+        FROM placed
+        WHERE placed.key IN (SELECT known.key FROM known)
+        GROUP BY placed.key
+      )
+      """;
 
   private static final String AND_COUNT =
       """
@@ -184,23 +174,23 @@ final class RuledSendStore {
 
   /** Stores a batch. Answers the messages in the order of the batch. */
   static List<PublishStore.Stored> store(Session session, QueueRow queue, OutgoingBatch batch) {
-    boolean inLines = queue.config().ordering().isKeyed() && !batch.isScheduled();
-    Drawn drawn = inLines ? drawBehindMarks(session, queue.id(), batch) : draw(session, batch);
+    long[] ids =
+        session.statement(IDS).bind("count", batch.size()).list(row -> row.getLong(1)).stream()
+            .mapToLong(Long::longValue)
+            .sorted()
+            .toArray();
     Deduplication deduplication = queue.config().sendRules().deduplication().orElse(null);
     List<@Nullable Fingerprint> fingerprints = batch.fingerprints(deduplication);
-    String store = inLines ? STORE_LINES : STORE_RUNS;
+    String store = queue.config().ordering().isKeyed() ? STORE_LINES : STORE_RUNS;
     Session.Rows statement =
         deduplication == null
             ? session.lasting(store)
             : session
                 .pinnedPair(REMEMBER, store)
                 .bind("windowMs", deduplication.window().toMillis());
-    if (inLines) {
-      statement.bindArray("knownKeys", drawn.knownKeys());
-    }
     return statement
         .bind("queueId", queue.id())
-        .bindArray("ids", drawn.ids())
+        .bindArray("ids", ids)
         .bindArray("payloads", batch.payloads())
         .bindArray("priorities", batch.priorities())
         .bindArray("keys", batch.keys())
@@ -225,35 +215,6 @@ final class RuledSendStore {
         .sorted(Comparator.comparingLong(Answer::drawn))
         .map(Answer::stored)
         .toList();
-  }
-
-  /** The ids of a batch, sorted, and the keys that need not be announced. */
-  private record Drawn(long[] ids, String[] knownKeys) {}
-
-  private static Drawn draw(Session session, OutgoingBatch batch) {
-    long[] ids =
-        session.statement(IDS).bind("count", batch.size()).list(row -> row.getLong(1)).stream()
-            .mapToLong(Long::longValue)
-            .sorted()
-            .toArray();
-    return new Drawn(ids, new String[0]);
-  }
-
-  private static Drawn drawBehindMarks(Session session, int queueId, OutgoingBatch batch) {
-    List<String> known = new ArrayList<>();
-    List<Long> ids = new ArrayList<>();
-    session
-        .pinned(IDS_BEHIND_MARKS)
-        .bind("queueId", queueId)
-        .bind("count", batch.size())
-        .bindArray("keys", batch.keys())
-        .list(
-            row -> {
-              String key = row.getString("key");
-              return key == null ? ids.add(row.getLong("id")) : known.add(key);
-            });
-    return new Drawn(
-        ids.stream().mapToLong(Long::longValue).sorted().toArray(), known.toArray(new String[0]));
   }
 
   /** The first ids of those that were sent before, in the order of what they are known by. */

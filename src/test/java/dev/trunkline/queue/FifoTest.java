@@ -19,10 +19,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Order by key: what is delivered when, and what becomes of failures. */
 class FifoTest extends QueueFixture {
@@ -241,6 +246,47 @@ class FifoTest extends QueueFixture {
       send(fifo, "a", "1");
       snapshot.commit();
       assertThat(received(fifo, 10)).containsExactly("of an old snapshot", "1");
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void a_sender_that_has_drawn_its_id_is_not_passed_over_when_it_stores_much_later(boolean inJava)
+      throws Exception {
+    fifo =
+        trunkline.alterQueue("fifo", CONFIG.withFifoByKey(FailurePolicy.BLOCK).withDeduplication());
+    send(fifo, "a", "opens it", "held");
+    fifo.receive(1).get(0).ack();
+    Delivery held = fifo.receive(1).get(0);
+    ExecutorService sender = Executors.newSingleThreadExecutor();
+    try (Connection other = database.connect()) {
+      // Whoever sends the same waits for the end of this, with an id in hand.
+      other.setAutoCommit(false);
+      fifo.send(other, Message.text("never sent").withKey("b").withDeduplicationId("late"));
+      Future<?> sent = sender.submit(() -> sendLate(inJava));
+      Awaits.until(
+          () ->
+              database.number(
+                      "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'")
+                  > 0);
+      database.execute("SELECT nextval('trunkline.message_id_seq')");
+      library().run(session -> KeyStore.advance(session, new long[] {held.lease().id()}));
+      other.rollback();
+      sent.get();
+    } finally {
+      sender.shutdownNow();
+    }
+    send(fifo, "a", "after it");
+    held.ack();
+    assertThat(received(fifo, 10)).containsExactly("late", "after it");
+  }
+
+  private void sendLate(boolean inJava) {
+    if (inJava) {
+      fifo.send(Message.text("late").withKey("a").withDeduplicationId("late"));
+    } else {
+      database.execute(
+          "SELECT trunkline.send('fifo', 'late', key => 'a', deduplication_id => 'late')");
     }
   }
 
