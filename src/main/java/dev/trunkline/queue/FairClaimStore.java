@@ -15,58 +15,11 @@ final class FairClaimStore {
    */
   private static final String CLAIM =
       """
-      WITH token AS MATERIALIZED (
-        SELECT run.*, row_number() OVER () AS place
-        FROM (
-          SELECT t.*
-          FROM unnest(:priorities::smallint[], :froms::bigint[], :tos::bigint[]) AS lane(priority, from_seq, to_seq)
-          CROSS JOIN LATERAL (
-            SELECT turn.ctid AS tid, turn.seq, turn.from_id, turn.key
-            FROM trunkline.turn
-            WHERE turn.queue_id = :queueId
-              AND turn.seq >= lane.from_seq
-              AND turn.seq < lane.to_seq
-            ORDER BY turn.seq
-            LIMIT :maxTurns
-            FOR UPDATE SKIP LOCKED
-          ) t
-          WHERE lane.priority = 0
-            AND EXISTS (
-              SELECT 1 FROM trunkline.queue WHERE id = :queueId AND NOT paused AND deleted_at IS NULL)
-            AND EXISTS (SELECT 1 FROM trunkline.consumer WHERE id = :consumerId)
-          LIMIT :maxTurns
-        ) run
-      ), asked AS MATERIALIZED (
-        SELECT key, min(place) AS place, min(seq) AS seq, max(from_id) AS from_id, bool_or(from_id IS NOT NULL) AS baton
-        FROM token
-        GROUP BY key
-      ), seen AS MATERIALIZED (
-        SELECT asked.key
-        FROM asked
-        CROSS JOIN LATERAL (
-          SELECT 1
-          FROM trunkline.open_key
-          WHERE open_key.queue_id = :queueId AND open_key.key = asked.key
-          OFFSET 0) o
-        WHERE NOT asked.baton
-      ), known AS MATERIALIZED (
-        SELECT seen.key
-        FROM seen
-        CROSS JOIN LATERAL (
-          SELECT 1
-          FROM trunkline.open_key
-          WHERE open_key.queue_id = :queueId AND open_key.key = seen.key
-          LIMIT 1
-          FOR KEY SHARE SKIP LOCKED) o
-      ), opened AS (
-        INSERT INTO trunkline.open_key (queue_id, key)
-        SELECT :queueId, key
-        FROM asked
-        WHERE NOT baton AND key NOT IN (SELECT key FROM seen)
-        ORDER BY key
-        ON CONFLICT DO NOTHING
-        RETURNING key
-      ), mine AS MATERIALIZED (
+      WITH
+      """
+          + KeyedClaim.TAKE_TURNS
+          + """
+      , mine AS MATERIALIZED (
         SELECT key, place, seq, from_id, baton
         FROM asked
         WHERE baton
@@ -122,7 +75,7 @@ final class FairClaimStore {
         FROM gone
         JOIN chosen ON chosen.id = gone.id
         HAVING count(*) > 0
-        RETURNING id, ids, deliveries, acquired, visible_at - now() AS hidden_for
+        RETURNING id, key, ids, deliveries, acquired, key_walked, visible_at - now() AS hidden_for
       ), fated AS MATERIALIZED (
         SELECT
           asked.key,
@@ -167,52 +120,8 @@ final class FairClaimStore {
         SELECT seq, 'next', NULL
         FROM next
       )
-      SELECT
-        leased.id AS lease_id,
-        (extract(epoch FROM leased.hidden_for) * 1000)::bigint AS hidden_for_ms,
-        u.position,
-        u.id,
-        u.deliveries,
-        u.acquired,
-        m.id IS NOT NULL AS present,
-        m.enqueued_at,
-        (extract(epoch FROM m.expires_at - clock_timestamp()) * 1000000)::bigint AS expires_in_us,
-        m.priority,
-        m.key,
-        m.type,
-        m.content_type,
-        m.headers,
-        m.payload,
-        0 AS walked,
-        NULL::bigint AS seq,
-        NULL::text AS fate,
-        NULL::bigint AS due_in_ms
-      FROM leased
-      CROSS JOIN LATERAL unnest(leased.ids, leased.deliveries, leased.acquired) WITH ORDINALITY
-        AS u(id, deliveries, acquired, position)
-      LEFT JOIN LATERAL (
-        SELECT
-          id,
-          enqueued_at,
-          expires_at,
-          priority,
-          key,
-          type,
-          content_type,
-          CASE WHEN headers IS NOT NULL THEN ARRAY(
-            SELECT pair.part FROM jsonb_each_text(headers) h, unnest(ARRAY[h.key, coalesce(h.value, '')]) AS pair(part))
-          END AS headers,
-          payload
-        FROM trunkline.message
-        WHERE message.id = u.id
-        OFFSET 0
-      ) m ON true
-      UNION ALL
-      SELECT
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-        seq, fate, due_in_ms
-      FROM judged
-      """;
+      """
+          + KeyedClaim.ANSWER;
 
   static List<KeyedClaim.Found> claim(
       Session session, KeyedClaim.Request request, Lanes.Attempt attempt) {

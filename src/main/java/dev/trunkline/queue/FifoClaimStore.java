@@ -10,12 +10,8 @@ final class FifoClaimStore {
   /**
    * Takes up to maxTurns turns, and moves the first messages of their keys into one new lease each.
    *
-   * <p>Turns: locked in the order of seq, from where the lanes say, and only those that nobody else
-   * has locked. A baton in hand is the right to its key: nobody else claims from it, and nothing of
-   * it is in a lease. An arrival opens its key, if it is not open: the unique key of open_key
-   * decides between claimers, who are quick, so that one may wait for another; inserted in order,
-   * so that they do not wait in a circle. If the key is open the arrival has said nothing new, as
-   * long as nobody closes it at this moment, for whoever closes it later sees what has arrived.
+   * <p>Turns: {@link KeyedClaim#TAKE_TURNS}. A baton in hand is the right to its key: nobody else
+   * claims from it, and nothing of it is in a lease.
    *
    * <p>Lines: from where the baton says, unless there is a mark from before: then something may
    * have come in front, and the line is looked at from its very beginning. The first maxPerKey of
@@ -34,60 +30,11 @@ final class FifoClaimStore {
    */
   private static final String CLAIM =
       """
-      WITH token AS MATERIALIZED (
-        SELECT run.*, row_number() OVER () AS place
-        FROM (
-          SELECT t.*
-          FROM unnest(:priorities::smallint[], :froms::bigint[], :tos::bigint[]) AS lane(priority, from_seq, to_seq)
-          CROSS JOIN LATERAL (
-            SELECT turn.ctid AS tid, turn.seq, turn.from_id, turn.walked, turn.key
-            FROM trunkline.turn
-            WHERE turn.queue_id = :queueId
-              AND turn.seq >= lane.from_seq
-              AND turn.seq < lane.to_seq
-            ORDER BY turn.seq
-            LIMIT :maxTurns
-            FOR UPDATE SKIP LOCKED
-          ) t
-          WHERE lane.priority = 0
-            AND EXISTS (
-              SELECT 1 FROM trunkline.queue WHERE id = :queueId AND NOT paused AND deleted_at IS NULL)
-            AND EXISTS (SELECT 1 FROM trunkline.consumer WHERE id = :consumerId)
-          LIMIT :maxTurns
-        ) run
-      ), asked AS MATERIALIZED (
-        SELECT
-          key, min(place) AS place, min(seq) AS seq, max(from_id) AS from_id,
-          max(walked) AS walked, bool_or(from_id IS NOT NULL) AS baton
-        FROM token
-        GROUP BY key
-      ), seen AS MATERIALIZED (
-        SELECT asked.key
-        FROM asked
-        CROSS JOIN LATERAL (
-          SELECT 1
-          FROM trunkline.open_key
-          WHERE open_key.queue_id = :queueId AND open_key.key = asked.key
-          OFFSET 0) o
-        WHERE NOT asked.baton
-      ), known AS MATERIALIZED (
-        SELECT seen.key
-        FROM seen
-        CROSS JOIN LATERAL (
-          SELECT 1
-          FROM trunkline.open_key
-          WHERE open_key.queue_id = :queueId AND open_key.key = seen.key
-          LIMIT 1
-          FOR KEY SHARE SKIP LOCKED) o
-      ), opened AS (
-        INSERT INTO trunkline.open_key (queue_id, key)
-        SELECT :queueId, key
-        FROM asked
-        WHERE NOT baton AND key NOT IN (SELECT key FROM seen)
-        ORDER BY key
-        ON CONFLICT DO NOTHING
-        RETURNING key
-      ), mine AS MATERIALIZED (
+      WITH
+      """
+          + KeyedClaim.TAKE_TURNS
+          + """
+      , mine AS MATERIALIZED (
         SELECT
           asked.key,
           asked.place,
@@ -219,52 +166,8 @@ final class FifoClaimStore {
         FROM token
         JOIN fated ON fated.key = token.key
       )
-      SELECT
-        leased.id AS lease_id,
-        (extract(epoch FROM leased.hidden_for) * 1000)::bigint AS hidden_for_ms,
-        u.position,
-        u.id,
-        u.deliveries,
-        u.acquired,
-        m.id IS NOT NULL AS present,
-        m.enqueued_at,
-        (extract(epoch FROM m.expires_at - clock_timestamp()) * 1000000)::bigint AS expires_in_us,
-        m.priority,
-        m.key,
-        m.type,
-        m.content_type,
-        m.headers,
-        m.payload,
-        leased.key_walked AS walked,
-        NULL::bigint AS seq,
-        NULL::text AS fate,
-        NULL::bigint AS due_in_ms
-      FROM leased
-      CROSS JOIN LATERAL unnest(leased.ids, leased.deliveries, leased.acquired) WITH ORDINALITY
-        AS u(id, deliveries, acquired, position)
-      LEFT JOIN LATERAL (
-        SELECT
-          id,
-          enqueued_at,
-          expires_at,
-          priority,
-          key,
-          type,
-          content_type,
-          CASE WHEN headers IS NOT NULL THEN ARRAY(
-            SELECT pair.part FROM jsonb_each_text(headers) h, unnest(ARRAY[h.key, coalesce(h.value, '')]) AS pair(part))
-          END AS headers,
-          payload
-        FROM trunkline.message
-        WHERE message.id = u.id
-        OFFSET 0
-      ) m ON true
-      UNION ALL
-      SELECT
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-        seq, fate, due_in_ms
-      FROM judged
-      """;
+      """
+          + KeyedClaim.ANSWER;
 
   static List<KeyedClaim.Found> claim(
       Session session, KeyedClaim.Request request, Lanes.Attempt attempt) {

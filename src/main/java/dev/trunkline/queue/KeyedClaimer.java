@@ -30,9 +30,6 @@ final class KeyedClaimer {
   /** Turns that a claim takes up even if few would do: they may be empty. */
   private static final int FEW_TURNS = 16;
 
-  /** Messages of a key that are claimed before it is found out anew where its line begins. */
-  private static final int WORTH_ADVANCING = 512;
-
   /** Claims in a row that find turns, but nothing to deliver. */
   private static final int ROUNDS = 20;
 
@@ -230,23 +227,15 @@ final class KeyedClaimer {
     }
   }
 
-  /** At every so many messages of a key, if no sender is in the way. */
+  /** Finds out where the lines begin of keys that have come far, unless a sender is in the way. */
   private void advance(List<KeyedClaim.Found> found) {
-    Map<Long, Integer> walked = new LinkedHashMap<>();
-    Map<Long, Integer> before = new LinkedHashMap<>();
-    for (KeyedClaim.Found one : found) {
-      ClaimStore.Claimed message = one.message();
-      if (message != null) {
-        walked.put(message.leaseId(), one.walked());
-        before.merge(message.leaseId(), one.walked() - 1, (old, again) -> old - 1);
-      }
-    }
-    before.replaceAll((lease, count) -> count / WORTH_ADVANCING);
-    walked.replaceAll((lease, count) -> count / WORTH_ADVANCING);
     long[] worth =
-        walked.keySet().stream()
-            .filter(lease -> !Objects.equals(walked.get(lease), before.get(lease)))
-            .mapToLong(Long::longValue)
+        found.stream()
+            .filter(KeyedClaim.Found::far)
+            .map(KeyedClaim.Found::message)
+            .filter(Objects::nonNull)
+            .mapToLong(ClaimStore.Claimed::leaseId)
+            .distinct()
             .toArray();
     if (worth.length == 0) {
       return;

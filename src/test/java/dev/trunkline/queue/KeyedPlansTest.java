@@ -59,6 +59,7 @@ class KeyedPlansTest {
     values.put("maxMessages", "100");
     values.put("maxTurns", "100");
     values.put("maxPerKey", "32");
+    values.put("farAfter", "512");
     values.put("maxBytes", "10000000");
     values.put("everything", "true");
     values.put("priorities", "'{0}'");
