@@ -150,20 +150,17 @@ final class Engine {
   Optional<QueueStats> stats(QueueRow queue) {
     long tallyFrom = tallyFrom();
     long[] floors = pulse.deadAreMany() ? signals.lanes(queue.id()).floors() : new long[10];
-    return database
-        .run(session -> TallyStore.stats(session, queue.id(), tallyFrom, floors))
-        .stream()
-        .findFirst();
+    return database.run(session -> TallyStore.stats(session, queue.id(), tallyFrom, floors));
   }
 
   /** The same of all queues there are, by name, in one statement. */
-  Map<String, QueueStats> overview() {
+  Map<String, QueueStats> allStats() {
     long tallyFrom = tallyFrom();
     List<Signals.Watched> hinted = pulse.deadAreMany() ? signals.watched() : List.of();
     int[] ids = hinted.stream().mapToInt(Signals.Watched::queueId).toArray();
     long[] froms =
         hinted.stream().flatMapToLong(queue -> LongStream.of(queue.lanes().floors())).toArray();
-    return database.run(session -> TallyStore.overview(session, tallyFrom, ids, froms));
+    return database.run(session -> TallyStore.allStats(session, tallyFrom, ids, froms));
   }
 
   /**

@@ -98,7 +98,7 @@ public final class Queues {
   /** What {@link Queue#stats} answers, of all queues, by name, in one statement. */
   public Map<String, QueueStats> stats() {
     engine.requireOpen();
-    return engine.overview();
+    return engine.allStats();
   }
 
   private QueueRow find(QueueName name) {

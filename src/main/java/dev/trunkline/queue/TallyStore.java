@@ -3,8 +3,8 @@ package dev.trunkline.queue;
 import dev.trunkline.internal.db.Session;
 import java.util.Collections;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** The counts per queue and state, without counting. */
 final class TallyStore {
@@ -42,77 +42,12 @@ final class TallyStore {
       """;
 
   /**
-   * Sums the rows of one queue; a few per queue when the maintenance keeps up. froms holds, per
-   * priority, where the look for its oldest ready message begins. Where messages wait by key, those
-   * whose turn is next are looked at.
+   * Of one queue, or of all if queueId is -1: sums the rows of the tally, a few per queue when the
+   * maintenance keeps up. froms holds ten places, one for each priority, for each of hintedIds, one
+   * after the other: there the look for the oldest ready message begins; in other queues at the
+   * beginning. Where messages wait by key, those whose turn is next are looked at.
    */
   private static final String STATS =
-      """
-      SELECT
-        q.paused,
-        coalesce(t.sent, 0) AS sent,
-        coalesce(t.acked, 0) AS acked,
-        coalesce(t.expired, 0) AS expired,
-        coalesce(t.ready, 0) AS ready,
-        coalesce(t.scheduled, 0) AS scheduled,
-        coalesce(t.in_flight, 0) AS in_flight,
-        coalesce(t.dead, 0) AS dead,
-        coalesce(t.waiting_bytes, 0) AS waiting_bytes,
-        coalesce((
-          SELECT (extract(epoch FROM clock_timestamp() - min(m.enqueued_at)) * 1000)::bigint
-          FROM unnest(:froms::bigint[]) WITH ORDINALITY AS lane(from_seq, position)
-          CROSS JOIN LATERAL (
-            SELECT r.ids[1] AS id
-            FROM trunkline.ready r
-            WHERE r.queue_id = :queueId AND r.priority = lane.position - 1 AND r.seq >= lane.from_seq
-            ORDER BY r.seq
-            LIMIT 1) oldest
-          CROSS JOIN LATERAL (
-            SELECT enqueued_at FROM trunkline.message WHERE message.id = oldest.id OFFSET 0) m
-        ), (
-          SELECT (extract(epoch FROM clock_timestamp() - min(m.enqueued_at)) * 1000)::bigint
-          FROM (
-            SELECT turn.key
-            FROM trunkline.turn
-            WHERE turn.queue_id = :queueId AND turn.seq >= (:froms::bigint[])[1]
-            ORDER BY turn.seq
-            LIMIT 10) turn
-          CROSS JOIN LATERAL (
-            SELECT line.id
-            FROM trunkline.line
-            WHERE line.queue_id = :queueId AND line.key = turn.key
-            ORDER BY line.id
-            LIMIT 1) oldest
-          CROSS JOIN LATERAL (
-            SELECT enqueued_at FROM trunkline.message WHERE message.id = oldest.id OFFSET 0) m
-        )) AS oldest_ready_ms,
-        q.max_messages,
-        q.max_bytes,
-        q.overflow,
-        (extract(epoch FROM q.max_wait) * 1000)::bigint AS max_wait_ms,
-        q.pressure_at
-      FROM trunkline.queue q
-      LEFT JOIN (
-        SELECT
-          sum(sent) AS sent,
-          sum(acked) AS acked,
-          sum(expired) AS expired,
-          sum(ready) AS ready,
-          sum(scheduled) AS scheduled,
-          sum(in_flight) AS in_flight,
-          sum(dead) AS dead,
-          sum(waiting_bytes) AS waiting_bytes
-        FROM trunkline.tally
-        WHERE id >= :tallyFrom AND queue_id = :queueId
-      ) t ON true
-      WHERE q.id = :queueId AND q.deleted_at IS NULL
-      """;
-
-  /**
-   * The same of all queues at once. froms holds ten places for each of hintedIds, one after the
-   * other; in other queues the look for the oldest begins at the beginning.
-   */
-  private static final String OVERVIEW =
       """
       SELECT
         q.name,
@@ -174,10 +109,10 @@ final class TallyStore {
           sum(dead) AS dead,
           sum(waiting_bytes) AS waiting_bytes
         FROM trunkline.tally
-        WHERE id >= :tallyFrom
+        WHERE id >= :tallyFrom AND (:queueId = -1 OR queue_id = :queueId)
         GROUP BY queue_id
       ) t ON t.queue_id = q.id
-      WHERE q.deleted_at IS NULL
+      WHERE q.deleted_at IS NULL AND (:queueId = -1 OR q.id = :queueId)
       ORDER BY q.name
       """;
 
@@ -193,26 +128,29 @@ final class TallyStore {
         .get(0);
   }
 
-  static List<QueueStats> stats(Session session, int queueId, long tallyFrom, long[] froms) {
-    return session
-        .relaxed(STATS)
-        .bind("queueId", queueId)
-        .bind("tallyFrom", tallyFrom)
-        .bindArray("froms", froms)
-        .list(QueueStats::of);
+  /** Of one queue, nothing if it is not there, with its hints or with none. */
+  static Optional<QueueStats> stats(Session session, int queueId, long tallyFrom, long[] froms) {
+    return stats(session, queueId, tallyFrom, new int[] {queueId}, froms).values().stream()
+        .findFirst();
   }
 
   /** Of all queues, by name, in the order of the names. */
-  static Map<String, QueueStats> overview(
+  static Map<String, QueueStats> allStats(
       Session session, long tallyFrom, int[] hintedIds, long[] froms) {
-    Map<String, QueueStats> overview = new LinkedHashMap<>();
+    return stats(session, -1, tallyFrom, hintedIds, froms);
+  }
+
+  private static Map<String, QueueStats> stats(
+      Session session, int queueId, long tallyFrom, int[] hintedIds, long[] froms) {
+    Map<String, QueueStats> stats = new LinkedHashMap<>();
     session
-        .relaxed(OVERVIEW)
+        .relaxed(STATS)
+        .bind("queueId", queueId)
         .bind("tallyFrom", tallyFrom)
         .bindArray("hintedIds", hintedIds)
         .bindArray("froms", froms)
         .list(row -> Map.entry(row.getString("name"), QueueStats.of(row)))
-        .forEach(queue -> overview.put(queue.getKey(), queue.getValue()));
-    return Collections.unmodifiableMap(overview);
+        .forEach(queue -> stats.put(queue.getKey(), queue.getValue()));
+    return Collections.unmodifiableMap(stats);
   }
 }

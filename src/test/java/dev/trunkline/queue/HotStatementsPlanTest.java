@@ -82,13 +82,6 @@ class HotStatementsPlanTest {
               "using tally_pkey on tally",
               MESSAGE_INDEX),
           new Hot(
-              "overview",
-              TallyStore.class,
-              "OVERVIEW",
-              "using ready_claim_idx on ready",
-              "using tally_pkey on tally",
-              MESSAGE_INDEX),
-          new Hot(
               "look",
               PulseStore.class,
               "LOOK",
