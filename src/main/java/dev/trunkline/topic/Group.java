@@ -37,7 +37,7 @@ public final class Group {
   public List<PartitionLag> lag() {
     engine.requireOpen();
     engine.tail(topic).boundsForSure();
-    return engine.database().run(session -> LagStore.lag(session, topic.id(), row.id()));
+    return engine.database().run(session -> LagStore.lag(session, row.id()));
   }
 
   /** The sum of {@link PartitionLag#records}. */

@@ -14,74 +14,13 @@ final class LagStore {
   private LagStore() {}
 
   /**
-   * Per partition of the topic, whether the group knows it yet or not: one step into each of the
-   * commits, the end of the segments, and the segment of the committed offset. No segment is longer
-   * than 200, so the last one that begins 200 before holds it, if any does. What a shared group has
-   * claimed or keeps waiting counts, too; of another group that is not looked at.
+   * Of one group, or of all groups of all topics if groupId is -1; per partition of the topic,
+   * whether the group knows it yet or not: one step into each of the commits, the end of the
+   * segments, and the segment of the committed offset. No segment is longer than 200, so the last
+   * one that begins 200 before holds it, if any does. What shared groups have claimed or keep
+   * waiting counts, too, and is read once, from end to end.
    */
   private static final String LAG =
-      """
-      SELECT
-        log.partition,
-        come.committed,
-        log.log_end,
-        greatest(log.log_end - greatest(come.committed, log.log_start), 0) + held.records AS records,
-        coalesce((extract(epoch FROM clock_timestamp() - (
-          SELECT s.appended_at
-          FROM trunkline.segment s
-          WHERE s.topic_id = :topicId
-            AND s.partition = log.partition
-            AND s.base_offset > held.oldest - 200
-            AND s.base_offset + cardinality(s.ids) > held.oldest
-          ORDER BY s.base_offset
-          LIMIT 1)) * 1000)::bigint, 0) AS time_ms
-      FROM (
-        SELECT
-          p.partition,
-          p.log_start,
-          coalesce((
-            SELECT s.base_offset + cardinality(s.ids)
-            FROM trunkline.segment s
-            WHERE s.topic_id = p.topic_id AND s.partition = p.partition
-            ORDER BY s.base_offset DESC
-            LIMIT 1), p.log_start) AS log_end
-        FROM trunkline.topic_partition p
-        WHERE p.topic_id = :topicId
-      ) log
-      CROSS JOIN LATERAL (
-        SELECT coalesce((
-          SELECT c.committed
-          FROM trunkline.group_commit c
-          WHERE c.group_id = :groupId AND c.partition = log.partition
-          ORDER BY c.id DESC
-          LIMIT 1), log.log_start) AS committed
-      ) come
-      CROSS JOIN LATERAL (
-        SELECT
-          coalesce(sum(mine.records), 0) AS records,
-          least(come.committed, min(mine.oldest)) AS oldest
-        FROM (
-          SELECT
-            (
-              SELECT coalesce(sum(cardinality(l.ids)), 0)
-              FROM trunkline.shared_lease l
-              WHERE l.group_id = g.id AND l.partition = log.partition) + (
-              SELECT count(*)
-              FROM trunkline.shared_waiting w
-              WHERE w.group_id = g.id AND w.partition = log.partition) AS records,
-            trunkline.lowest_in_hand(g.id, log.partition, log.log_start) AS oldest
-          FROM trunkline.consumer_group g
-          WHERE g.id = :groupId AND g.kind = 'SHARED'
-        ) mine
-      ) held
-      ORDER BY log.partition
-      """;
-
-  /**
-   * The same of all groups of all topics. What shared groups have claimed or keep waiting is read
-   * once, from end to end: all of it counts.
-   */
-  private static final String LAGS =
       """
       WITH in_hand AS MATERIALIZED (
         SELECT hand.group_id, hand.partition, sum(hand.records) AS records, min(hand.oldest) AS oldest
@@ -97,6 +36,7 @@ final class LagStore {
           FROM trunkline.shared_lease l
           JOIN trunkline.consumer_group g ON g.id = l.group_id
           JOIN trunkline.topic_partition p ON p.topic_id = g.topic_id AND p.partition = l.partition
+          WHERE :groupId = -1 OR l.group_id = :groupId
           UNION ALL
           SELECT
             w.group_id,
@@ -106,6 +46,7 @@ final class LagStore {
           FROM trunkline.shared_waiting w
           JOIN trunkline.consumer_group g ON g.id = w.group_id
           JOIN trunkline.topic_partition p ON p.topic_id = g.topic_id AND p.partition = w.partition
+          WHERE :groupId = -1 OR w.group_id = :groupId
         ) hand
         GROUP BY hand.group_id, hand.partition
       )
@@ -145,26 +86,24 @@ final class LagStore {
           LIMIT 1), p.log_start) AS committed
         OFFSET 0) come
       LEFT JOIN in_hand ON in_hand.group_id = g.id AND in_hand.partition = p.partition
-      WHERE t.deleted_at IS NULL
+      WHERE t.deleted_at IS NULL AND (:groupId = -1 OR g.id = :groupId)
       ORDER BY t.name, g.name, p.partition
       """;
 
   /** Where a lag is. */
   private record Place(String topic, String group) {}
 
-  static List<PartitionLag> lag(Session session, int topicId, int groupId) {
-    return session
-        .statement(LAG)
-        .bind("topicId", topicId)
-        .bind("groupId", groupId)
-        .list(LagStore::partition);
+  /** In the order of the partitions; nothing if there is no such group. */
+  static List<PartitionLag> lag(Session session, int groupId) {
+    return session.relaxed(LAG).bind("groupId", groupId).list(LagStore::partition);
   }
 
   /** In the order of their names. */
   static List<GroupLag> lags(Session session) {
     Map<Place, List<PartitionLag>> lags = new LinkedHashMap<>();
     session
-        .relaxed(LAGS)
+        .relaxed(LAG)
+        .bind("groupId", -1)
         .list(
             row ->
                 Map.entry(

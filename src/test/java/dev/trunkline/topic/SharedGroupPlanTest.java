@@ -123,12 +123,13 @@ class SharedGroupPlanTest {
       throws SQLException {
     SoftAssertions all = new SoftAssertions();
     try (Plans old = new Plans(database.connect())) {
-      old.prepare("lags", Plans.sql(LagStore.class, "LAGS"));
+      old.prepare("lags", Plans.sql(LagStore.class, "LAG"));
+      values.put("groupId", "-1");
       old.of("lags", values);
       grow();
       for (int round = 0; round < 2; round++) {
         try (Plans fresh = new Plans(database.connect())) {
-          fresh.prepare("lags", Plans.sql(LagStore.class, "LAGS"));
+          fresh.prepare("lags", Plans.sql(LagStore.class, "LAG"));
           for (Plans plans : List.of(old, fresh)) {
             all.assertThat(plans.of("lags", values))
                 .containsPattern(CURSOR)
