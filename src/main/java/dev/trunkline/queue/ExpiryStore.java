@@ -10,6 +10,27 @@ final class ExpiryStore {
   private ExpiryStore() {}
 
   /**
+   * Of what is {@code gone}, with the counts of {@code item}: dead letters, if the queue asks for
+   * them. Part of each statement that ends messages.
+   */
+  private static final String BURIED =
+      """
+      buried AS (
+        INSERT INTO trunkline.dead_letter (
+          message_id, queue, reason, deliveries, acquired, enqueued_at, priority, key, type, content_type, headers,
+          deaths, payload, time_to_live)
+        SELECT
+          gone.id, queue.name, 'EXPIRED', item.deliveries, item.acquired, gone.enqueued_at, gone.priority, gone.key,
+          gone.type, gone.content_type, gone.headers, gone.deaths, gone.payload, gone.time_to_live
+        FROM gone
+        JOIN item ON item.id = gone.id
+        JOIN trunkline.queue ON queue.id = gone.queue_id
+        WHERE queue.expired_messages = 'DEAD_LETTER' AND queue.deleted_at IS NULL
+        RETURNING message_id
+      )
+      """;
+
+  /**
    * Ends messages that were taken out of a lease in this transaction, if their time is over by the
    * database's clock, or certainly. Answers those; the others are still nowhere. Index:
    * message_pkey.
@@ -23,19 +44,11 @@ final class ExpiryStore {
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM item)) AND (:certain OR expires_at <= clock_timestamp())
         RETURNING *
-      ), buried AS (
-        INSERT INTO trunkline.dead_letter (
-          message_id, queue, reason, deliveries, acquired, enqueued_at, priority, key, type, content_type, headers,
-          deaths, payload, time_to_live)
-        SELECT
-          gone.id, queue.name, 'EXPIRED', item.deliveries, item.acquired, gone.enqueued_at, gone.priority, gone.key,
-          gone.type, gone.content_type, gone.headers, gone.deaths, gone.payload, gone.time_to_live
-        FROM gone
-        JOIN item ON item.id = gone.id
-        JOIN trunkline.queue ON queue.id = gone.queue_id
-        WHERE queue.expired_messages = 'DEAD_LETTER' AND queue.deleted_at IS NULL
-        RETURNING 1
-      ), counted AS (
+      ),
+      """
+          + BURIED
+          + """
+      , counted AS (
         INSERT INTO trunkline.tally (queue_id, in_flight, expired, dead)
         SELECT :queueId, -count(*), count(*), (SELECT count(*) FROM buried)
         FROM gone
@@ -97,19 +110,11 @@ final class ExpiryStore {
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM item WHERE over))
         RETURNING *
-      ), buried AS (
-        INSERT INTO trunkline.dead_letter (
-          message_id, queue, reason, deliveries, acquired, enqueued_at, priority, key, type, content_type, headers,
-          deaths, payload, time_to_live)
-        SELECT
-          gone.id, queue.name, 'EXPIRED', item.deliveries, item.acquired, gone.enqueued_at, gone.priority, gone.key,
-          gone.type, gone.content_type, gone.headers, gone.deaths, gone.payload, gone.time_to_live
-        FROM gone
-        JOIN item ON item.id = gone.id
-        JOIN trunkline.queue ON queue.id = gone.queue_id
-        WHERE queue.expired_messages = 'DEAD_LETTER' AND queue.deleted_at IS NULL
-        RETURNING message_id
-      ), counted AS (
+      ),
+      """
+          + BURIED
+          + """
+      , counted AS (
         INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, expired, dead)
         SELECT
           queue_id,
@@ -155,19 +160,11 @@ final class ExpiryStore {
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM item))
         RETURNING *
-      ), buried AS (
-        INSERT INTO trunkline.dead_letter (
-          message_id, queue, reason, deliveries, acquired, enqueued_at, priority, key, type, content_type, headers,
-          deaths, payload, time_to_live)
-        SELECT
-          gone.id, queue.name, 'EXPIRED', item.deliveries, item.acquired, gone.enqueued_at, gone.priority, gone.key,
-          gone.type, gone.content_type, gone.headers, gone.deaths, gone.payload, gone.time_to_live
-        FROM gone
-        JOIN item ON item.id = gone.id
-        JOIN trunkline.queue ON queue.id = gone.queue_id
-        WHERE queue.expired_messages = 'DEAD_LETTER' AND queue.deleted_at IS NULL
-        RETURNING message_id
-      ), counted AS (
+      ),
+      """
+          + BURIED
+          + """
+      , counted AS (
         INSERT INTO trunkline.tally (queue_id, waiting_bytes, scheduled, expired, dead)
         SELECT
           queue_id, -sum(bytes), -count(*), count(*), count(*) FILTER (WHERE id IN (SELECT message_id FROM buried))
@@ -199,19 +196,11 @@ final class ExpiryStore {
         DELETE FROM trunkline.message
         WHERE id = ANY (ARRAY(SELECT id FROM item))
         RETURNING *
-      ), buried AS (
-        INSERT INTO trunkline.dead_letter (
-          message_id, queue, reason, deliveries, acquired, enqueued_at, priority, key, type, content_type, headers,
-          deaths, payload, time_to_live)
-        SELECT
-          gone.id, queue.name, 'EXPIRED', item.deliveries, item.acquired, gone.enqueued_at, gone.priority, gone.key,
-          gone.type, gone.content_type, gone.headers, gone.deaths, gone.payload, gone.time_to_live
-        FROM gone
-        JOIN item ON item.id = gone.id
-        JOIN trunkline.queue ON queue.id = gone.queue_id
-        WHERE queue.expired_messages = 'DEAD_LETTER' AND queue.deleted_at IS NULL
-        RETURNING message_id
-      ), counted AS (
+      ),
+      """
+          + BURIED
+          + """
+      , counted AS (
         INSERT INTO trunkline.tally (queue_id, waiting_bytes, ready, expired, dead)
         SELECT
           queue_id, -sum(bytes), -count(*), count(*), count(*) FILTER (WHERE id IN (SELECT message_id FROM buried))
