@@ -9,7 +9,8 @@ import java.util.List;
 /**
  * Settling where messages wait by key. What ends the lease of a key passes on its baton in the same
  * statement or, TAKE and {@link ReapStore}, in the same transaction. Fenced as {@link SettleStore}
- * is, by the same locks.
+ * is, by the same locks; statements of their own, so that settling what has no key carries nothing
+ * of this.
  */
 final class KeyedSettleStore {
   private KeyedSettleStore() {}
