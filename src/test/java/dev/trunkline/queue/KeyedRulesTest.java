@@ -418,6 +418,21 @@ class KeyedRulesTest extends QueueFixture {
   }
 
   @Test
+  void tenants_that_share_keep_to_a_cap_and_a_duplicate_of_theirs_takes_no_turn() {
+    fifo = trunkline.queue("fair", CONFIG.withFairByKey().withDeduplication().withMaxInFlight(3));
+    MessageId first = fifo.send(of("quiet", "q").withDeduplicationId("q"));
+    fifo.sendAll(numbers("noisy", 4));
+
+    assertThat(fifo.send(of("quiet", "q").withDeduplicationId("q"))).isEqualTo(first);
+
+    List<Delivery> held = fifo.receive(10);
+    assertThat(texts(held)).containsExactlyInAnyOrder("q", "0", "1");
+    assertThat(fifo.receive(10)).isEmpty();
+    fifo.ackAll(held);
+    assertThat(drained(2)).containsExactly("2", "3");
+  }
+
+  @Test
   void tenants_that_share_obey_expiry_bounds_and_recall_as_well() {
     fifo = trunkline.queue("fair", CONFIG.withFairByKey().withMaxMessages(5));
     List<MessageId> ids = fifo.sendAll(numbers("noisy", 4));
