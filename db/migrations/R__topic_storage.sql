@@ -7,6 +7,9 @@
 -- No function here makes a publisher wait for longer than its lock_timeout. What it cannot lock in that time it leaves
 -- for the next call.
 
+-- Arrays of ids as one, in the order they come.
+CREATE OR REPLACE AGGREGATE trunkline.concatenated(bigint[]) (SFUNC = array_cat, STYPE = bigint[]);
+
 -- The tables of a new topic: its part of record, its sequence, and its first two chunks.
 -- ATTACH locks the parent against other DDL only; CREATE TABLE ... PARTITION OF would lock it against publishers, too.
 CREATE OR REPLACE FUNCTION trunkline.create_topic_storage(topic_id integer) RETURNS void
@@ -74,7 +77,9 @@ BEGIN
   END IF;
   EXECUTE format('CREATE TABLE %s_%s (LIKE trunkline.record INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', own, added);
   EXECUTE format('CREATE UNIQUE INDEX record_%s_%s_id_idx ON %s_%s (id)', topic_id, added, own, added);
-  EXECUTE format('CREATE INDEX record_%s_%s_xid_idx ON %s_%s (xid)', topic_id, added, own, added);
+  -- One entry per batch: the others are named in the record that stands for it.
+  EXECUTE format(
+    'CREATE INDEX record_%s_%s_xid_idx ON %s_%s (xid) WHERE followers IS NOT NULL', topic_id, added, own, added);
   -- Readers go to a chunk by its name: whoever may read all records may read these.
   FOR reader IN
     SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS name
@@ -150,7 +155,7 @@ BEGIN
     SELECT u.id
     FROM trunkline.segment s
     CROSS JOIN LATERAL unnest(s.ids) AS u(id)
-    WHERE s.topic_id = rebase_topic.topic_id AND s.ids[cardinality(s.ids)] > from_id
+    WHERE s.topic_id = rebase_topic.topic_id AND s.chunk >= from_id >> 40 AND u.id > from_id
   ), homeless AS (
     DELETE FROM trunkline.record r
     WHERE r.topic_id = rebase_topic.topic_id
@@ -362,8 +367,9 @@ BEGIN
   THEN
     RETURN;
   END IF;
-  EXECUTE format('SELECT EXISTS (SELECT FROM %1$s WHERE xid >= $1 AND id > $3)
-    OR EXISTS (SELECT FROM %1$s WHERE xid = ANY ($2) AND id > $3)', own)
+  -- The records of a batch are all in one chunk.
+  EXECUTE format('SELECT EXISTS (SELECT FROM %1$s WHERE followers IS NOT NULL AND xid >= $1 AND id > $3)
+    OR EXISTS (SELECT FROM %1$s WHERE followers IS NOT NULL AND xid = ANY ($2) AND id > $3)', own)
   INTO has_news
   USING pg_snapshot_xmax(last.snapshot), ARRAY(SELECT pg_snapshot_xip(last.snapshot)), last.floor_id;
   IF has_news THEN

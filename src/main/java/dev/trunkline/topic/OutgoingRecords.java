@@ -4,17 +4,25 @@ import dev.trunkline.internal.db.StoredHeaders;
 import dev.trunkline.message.Message;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Function;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Messages on their way into one statement, as columns. Bounded in count and bytes, so that a
- * publish of any size needs the memory of one batch. Not thread-safe.
+ * Messages on their way into one statement, as columns in which those of one partition follow each
+ * other. Bounded in count and bytes, so that a publish of any size needs the memory of one batch.
+ * Not thread-safe.
  */
 final class OutgoingRecords {
   /** Messages in one statement. */
   static final int MAX_RECORDS = 2000;
+
+  /** In the column of times: there is none. */
+  static final long NO_TIME = Long.MIN_VALUE;
 
   /** Payload bytes in one statement, one message at least. */
   static final int MAX_BYTES = 2 * 1024 * 1024;
@@ -22,6 +30,9 @@ final class OutgoingRecords {
   private final List<Message> messages = new ArrayList<>();
   private final List<Integer> partitions = new ArrayList<>();
   private long bytes;
+
+  /** The places of the messages by partition, once somebody has asked. */
+  private int @Nullable [] order;
 
   /** Whether one more would be over the bounds. */
   boolean isFullFor(Message message) {
@@ -33,22 +44,68 @@ final class OutgoingRecords {
     messages.add(message);
     partitions.add(partition);
     bytes += message.payload().length;
+    order = null;
   }
 
   boolean isEmpty() {
     return messages.isEmpty();
   }
 
+  /** What these records are known by, in the order they were added, once they have their ids. */
+  List<RecordId> known(long[] ids) {
+    int[] order = order();
+    RecordId[] known = new RecordId[order.length];
+    for (int i = 0; i < order.length; i++) {
+      known[order[i]] = new RecordId(partitions.get(order[i]), ids[i]);
+    }
+    return List.of(known);
+  }
+
   byte[] @Nullable [] payloads() {
-    byte[] @Nullable [] payloads = new byte[messages.size()][];
+    int[] order = order();
+    byte[] @Nullable [] payloads = new byte[order.length][];
     for (int i = 0; i < payloads.length; i++) {
-      payloads[i] = messages.get(i).isTombstone() ? null : messages.get(i).payload();
+      Message message = messages.get(order[i]);
+      payloads[i] = message.isTombstone() ? null : message.payload();
     }
     return payloads;
   }
 
+  int count() {
+    return messages.size();
+  }
+
   int[] partitions() {
-    return partitions.stream().mapToInt(Integer::intValue).toArray();
+    int[] order = order();
+    int[] column = new int[order.length];
+    for (int i = 0; i < column.length; i++) {
+      column[i] = partitions.get(order[i]);
+    }
+    return column;
+  }
+
+  /**
+   * Of the first record of each partition the number of the last one, counted from 1; 0 elsewhere.
+   */
+  int[] batchEnds() {
+    int[] ends = new int[messages.size()];
+    forEachBatch((first, end) -> ends[first] = end);
+    return ends;
+  }
+
+  /** Of the first record of each partition the payload bytes of all of it; -1 elsewhere. */
+  int[] batchBytes() {
+    int[] order = order();
+    int[] sums = new int[order.length];
+    Arrays.fill(sums, -1);
+    forEachBatch(
+        (first, end) -> {
+          sums[first] = 0;
+          for (int i = first; i < end; i++) {
+            sums[first] += messages.get(order[i]).payload().length;
+          }
+        });
+    return sums;
   }
 
   @Nullable String[] keys() {
@@ -67,14 +124,48 @@ final class OutgoingRecords {
     return column(message -> StoredHeaders.arrayLiteral(message.headers()));
   }
 
-  @Nullable Long[] sourceAtsUs() {
-    @Nullable Long[] column = new Long[messages.size()];
+  long[] sourceAtsUs() {
+    int[] order = order();
+    long[] column = new long[order.length];
     boolean any = false;
     for (int i = 0; i < column.length; i++) {
-      column[i] = messages.get(i).timestamp().map(OutgoingRecords::micros).orElse(null);
-      any |= column[i] != null;
+      Optional<Instant> timestamp = messages.get(order[i]).timestamp();
+      column[i] = timestamp.map(OutgoingRecords::micros).orElse(NO_TIME);
+      any |= timestamp.isPresent();
     }
-    return any ? column : new Long[0];
+    return any ? column : new long[0];
+  }
+
+  /** Those of one partition stay in their order. */
+  private int[] order() {
+    int[] known = order;
+    if (known == null) {
+      known =
+          IntStream.range(0, messages.size())
+              .boxed()
+              .sorted(Comparator.comparing(partitions::get))
+              .mapToInt(Integer::intValue)
+              .toArray();
+      order = known;
+    }
+    return known;
+  }
+
+  /** Takes the place of the first record of a partition, and that after its last. */
+  @FunctionalInterface
+  private interface BatchVisitor {
+    void visit(int first, int end);
+  }
+
+  private void forEachBatch(BatchVisitor visitor) {
+    int[] sorted = partitions();
+    int first = 0;
+    for (int i = 1; i <= sorted.length; i++) {
+      if (i == sorted.length || sorted[i] != sorted[first]) {
+        visitor.visit(first, i);
+        first = i;
+      }
+    }
   }
 
   private static long micros(Instant instant) {
@@ -83,10 +174,11 @@ final class OutgoingRecords {
 
   /** A column that is empty if no message has a value for it. */
   private @Nullable String[] column(Function<Message, @Nullable String> value) {
-    @Nullable String[] column = new String[messages.size()];
+    int[] order = order();
+    @Nullable String[] column = new String[order.length];
     boolean any = false;
     for (int i = 0; i < column.length; i++) {
-      column[i] = value.apply(messages.get(i));
+      column[i] = value.apply(messages.get(order[i]));
       any |= column[i] != null;
     }
     return any ? column : new String[0];

@@ -7,8 +7,9 @@ import dev.trunkline.error.TopicNotFoundException;
 import dev.trunkline.internal.db.Session;
 import dev.trunkline.message.Message;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
 
 /**
  * Publishes messages of any number by statements of bounded size. Thread-safe; the transaction
@@ -37,33 +38,40 @@ final class Publisher {
    * @throws TopicNotFoundException if the topic has been deleted
    */
   List<RecordId> publish(Session session, Iterable<Message> messages) {
+    return publish(messages, batch -> RecordStore.publish(session, topic.id(), batch));
+  }
+
+  /** The same, not waiting for the disk: see {@link RecordStore#flush}. */
+  List<RecordId> publishUnflushed(Session session, Iterable<Message> messages) {
+    return publish(messages, batch -> RecordStore.publishUnflushed(session, topic.id(), batch));
+  }
+
+  /** Stores a batch; nothing if the topic has been deleted. */
+  private interface Storing extends Function<OutgoingRecords, Optional<RecordStore.Stored>> {}
+
+  private List<RecordId> publish(Iterable<Message> messages, Storing storing) {
     List<RecordId> ids = new ArrayList<>();
     OutgoingRecords batch = new OutgoingRecords();
     for (Message message : messages) {
       check(message);
       if (batch.isFullFor(message)) {
-        store(session, batch, ids);
+        store(storing, batch, ids);
         batch = new OutgoingRecords();
       }
       batch.add(message, partitioner.partitionFor(message, partitions));
     }
-    store(session, batch, ids);
+    store(storing, batch, ids);
     return ids;
   }
 
-  private void store(Session session, OutgoingRecords batch, List<RecordId> ids) {
+  private void store(Storing storing, OutgoingRecords batch, List<RecordId> ids) {
     if (batch.isEmpty()) {
       return;
     }
-    List<RecordStore.Stored> stored =
-        new ArrayList<>(RecordStore.publish(session, topic.id(), batch));
-    if (stored.isEmpty()) {
-      throw new TopicNotFoundException(topic.name());
-    }
-    // RETURNING promises no order; ids were handed out in the order of the arrays.
-    stored.sort(Comparator.comparingLong(record -> record.id().value()));
-    stored.forEach(record -> ids.add(record.id()));
-    partitions = stored.get(0).partitions();
+    RecordStore.Stored stored =
+        storing.apply(batch).orElseThrow(() -> new TopicNotFoundException(topic.name()));
+    ids.addAll(batch.known(stored.ids()));
+    partitions = stored.partitions();
   }
 
   private void check(Message message) {

@@ -88,7 +88,7 @@ final class SegmentStore {
   /**
    * A run of offsets.
    *
-   * @param ids sorted; the i-th record has the offset base + i
+   * @param ids the i-th record has the offset base + i
    */
   record Segment(long base, Instant appendedAt, int bytes, long[] ids) {
     long end() {

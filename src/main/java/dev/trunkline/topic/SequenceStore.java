@@ -42,9 +42,13 @@ final class SequenceStore {
    * statement_timeout applies: a step cannot be cut in two, so one that takes too long because of a
    * huge transaction would fail for ever.
    *
-   * <p>Ids are cut into segments of one partition and one chunk, at most 200 ids and about 1 MiB
-   * each. Indexes: the chunk's on xid; segment's and sequencing's primary keys, from the end.
-   * Answers nothing if the topic has been deleted.
+   * <p>Only records that stand for a batch are looked for; they name the others of it, whose sizes
+   * are taken for equal. The order is that of the batches' first ids, and their own inside them: of
+   * what was published after something else had been committed all ids are higher. Segments are cut
+   * of one partition and one chunk, at most 200 ids and about 1 MiB each, in which pieces of at
+   * most 50 ids stay whole: placing these costs less than placing each id. Indexes: the chunk's on
+   * xid; segment's and sequencing's primary keys, from the end. Answers nothing if the topic has
+   * been deleted.
    */
   private static final String SEQUENCE =
       """
@@ -82,41 +86,55 @@ final class SequenceStore {
         FROM last
         WHERE NOT is_foreign AND floor_id >= :floorId AND current_setting('trunkline.sequencer', true) = 'true'
       ), fresh AS MATERIALIZED (
-        SELECT id, partition, coalesce(octet_length(payload), 0) AS bytes
+        SELECT id, partition, id || followers AS ids, coalesce(batch_bytes, octet_length(payload), 0) AS bytes
         FROM trunkline.record
         WHERE topic_id = :topicId
+          AND followers IS NOT NULL
           AND id > :floorId
           AND id > (SELECT floor_id FROM mine)
           AND xid >= (SELECT xmax FROM mine)
           AND xid < pg_snapshot_xmax(pg_current_snapshot())
         UNION ALL
-        SELECT id, partition, coalesce(octet_length(payload), 0)
+        SELECT id, partition, id || followers, coalesce(batch_bytes, octet_length(payload), 0)
         FROM trunkline.record
         WHERE topic_id = :topicId
+          AND followers IS NOT NULL
           AND id > :floorId
           AND id > (SELECT floor_id FROM mine)
           AND xid = ANY (ARRAY(
             SELECT pg_snapshot_xip(snapshot) FROM mine
             EXCEPT
             SELECT pg_snapshot_xip(pg_current_snapshot())))
-      ), numbered AS (
+      ), piece AS (
+        SELECT
+          fresh.id,
+          fresh.partition,
+          number,
+          fresh.ids[number * 50 + 1 : number * 50 + 50] AS ids,
+          (fresh.bytes::bigint * least(50, cardinality(fresh.ids) - number * 50) / cardinality(fresh.ids))::integer
+            AS bytes
+        FROM fresh
+        CROSS JOIN LATERAL generate_series(0, (cardinality(fresh.ids) - 1) / 50) AS number
+      ), placed AS (
         SELECT
           id,
           partition,
+          number,
+          ids,
           bytes,
-          row_number() OVER in_order - 1 AS position,
+          sum(cardinality(ids)) OVER in_order - cardinality(ids) AS position,
           sum(bytes) OVER in_order >> 20 AS mebibytes
-        FROM fresh
-        WINDOW in_order AS (PARTITION BY partition ORDER BY id)
+        FROM piece
+        WINDOW in_order AS (PARTITION BY partition ORDER BY id, number ROWS UNBOUNDED PRECEDING)
       ), cut AS (
         SELECT
           partition,
           (id >> 40)::integer AS chunk,
           min(position) AS position,
           least(sum(bytes), 2147483647)::integer AS bytes,
-          array_agg(id ORDER BY id) AS ids
-        FROM numbered
-        GROUP BY partition, id >> 40, position / 200, mebibytes
+          trunkline.concatenated(ids ORDER BY id, number) AS ids
+        FROM placed
+        GROUP BY partition, id >> 40, position / 150, mebibytes
       ), written AS (
         INSERT INTO trunkline.segment (topic_id, partition, base_offset, appended_at, bytes, chunk, ids)
         SELECT

@@ -6,7 +6,8 @@
  * <p>Publishing. {@link Topic#publish} lets the {@link Partitioner} choose the partition and the
  * {@link Publisher} store the record, by {@link RecordStore}, in a transaction of its own or in the
  * caller's. It inserts and locks nothing: publishers never wait for each other. The record has an
- * id, but no offset yet, since nobody can know in which order transactions will commit.
+ * id, but no offset yet, since nobody can know in which order transactions will commit. Records
+ * that one statement puts into one partition are a batch; the first of them stands for it.
  *
  * <p>Sequencing. After the commit {@link TopicEngine} wakes the {@link Tail} of the topic in this
  * process and, by {@link dev.trunkline.internal.db.Broadcast}, those in others. A tail asks the
@@ -27,7 +28,7 @@
  *   <li>Nothing stalls: a transaction that stays open is merely not seen yet.
  *   <li>A cause comes before its effect: if A had committed before B was published, every snapshot
  *       that sees B sees A. Either A was in an earlier step, or both are in one; inside a step the
- *       order is that of the ids, and B's was drawn later.
+ *       order is that of the batches' first ids, and all of B's were drawn later.
  * </ul>
  *
  * <h2>Groups</h2>

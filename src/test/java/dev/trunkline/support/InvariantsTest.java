@@ -149,8 +149,9 @@ class InvariantsTest {
             "topic orders, partition 0: a segment at offset 0, appended at",
             TOPIC + "; UPDATE trunkline.topic_partition SET log_start = 1 WHERE topic_id = 1000"),
         Arguments.of(
-            "topic 1000, partition 0, the segment at 1: ids {3,2}",
-            TOPIC + "; UPDATE trunkline.segment SET ids = '{3,2}' WHERE base_offset = 1"),
+            "topic 1000, partition 0, the segment at 1: ids {2,3,4,",
+            TOPIC
+                + "; UPDATE trunkline.segment SET ids = ARRAY(SELECT generate_series(2, 202)) WHERE base_offset = 1"),
         Arguments.of(
             "topic 1000, partition 0, the segment at 1: ids {2,2}",
             TOPIC + "; UPDATE trunkline.segment SET ids = '{2,2}' WHERE base_offset = 1"),

@@ -15,6 +15,7 @@ import dev.trunkline.support.PostgresTest;
 import dev.trunkline.support.TestDatabase;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -71,6 +72,78 @@ class SequencerTest {
           sequencer.step();
           return sequencer.floorId() > id;
         });
+  }
+
+  private List<Message> numbered(int count) {
+    return IntStream.range(0, count).mapToObj(i -> Message.text("m" + i)).toList();
+  }
+
+  private List<String> numberedTexts(int count) {
+    return numbered(count).stream().map(message -> message.text()).toList();
+  }
+
+  @Test
+  void a_batch_has_one_entry_in_the_index_of_what_is_new() {
+    topic.publishAll(numbered(20));
+    publish("alone");
+
+    assertThat(
+            database.number(
+                "SELECT count(*) FROM trunkline.record WHERE topic_id = %d AND followers IS NOT NULL"
+                    .formatted(row.id())))
+        .isEqualTo(2);
+    assertThat(
+            database.text(
+                "SELECT indexdef FROM pg_indexes WHERE indexname = 'record_%d_0_xid_idx'"
+                    .formatted(row.id())))
+        .endsWith("WHERE (followers IS NOT NULL)");
+    assertThat(texts()).hasSize(21).startsWith("m0").endsWith("m19", "alone");
+  }
+
+  @Test
+  void a_statement_whose_ids_are_of_two_chunks_loses_nothing_and_keeps_its_order() {
+    publish("before");
+    database.execute(
+        "SELECT setval('trunkline.record_%d_id_seq', (1::bigint << 40) - 3)".formatted(row.id()));
+    topic.publishAll(numbered(5));
+    publish("after");
+
+    assertThat(texts()).containsExactly("before", "m0", "m1", "m2", "m3", "m4", "after");
+  }
+
+  @Test
+  void a_batch_is_cut_into_segments_of_200_at_most_whatever_its_size() {
+    for (int size : new int[] {49, 50, 51, 199, 200, 201, 1_999, 2_001}) {
+      long before = topic.endOffsets().get(0);
+      topic.publishAll(numbered(7));
+      topic.publishAll(numbered(size));
+      topic.publishAll(numbered(3));
+
+      List<String> expected = new ArrayList<>(numberedTexts(7));
+      expected.addAll(numberedTexts(size));
+      expected.addAll(numberedTexts(3));
+      assertThat(topic.read(0, before, Topic.MAX_READ))
+          .extracting(record -> record.message().text())
+          .isEqualTo(expected);
+    }
+    assertThat(
+            database.number(
+                "SELECT max(cardinality(ids)) FROM trunkline.segment WHERE topic_id = %d"
+                    .formatted(row.id())))
+        .isBetween(150L, 200L);
+  }
+
+  @Test
+  void what_a_process_publishes_that_knows_no_batches_gets_its_offsets_too() {
+    database.execute(
+        """
+        INSERT INTO trunkline.record (xid, topic_id, partition, id, payload)
+        SELECT pg_current_xact_id(), %1$d, 0, nextval('trunkline.record_%1$d_id_seq'), convert_to('old ' || n, 'UTF8')
+        FROM generate_series(1, 3) n
+        """
+            .formatted(row.id()));
+
+    assertThat(texts()).containsExactly("old 1", "old 2", "old 3");
   }
 
   @Test

@@ -242,6 +242,10 @@ class TopicPlanTest {
     values.put("partition", "0");
     values.put("payloads", "'{a,b}'");
     values.put("partitions", "'{0,1}'");
+    values.put("count", "2");
+    values.put("noTime", "-1");
+    values.put("batchEnds", "'{1,2}'");
+    values.put("batchBytes", "'{1,1}'");
     for (String column : new String[] {"keys", "types", "contentTypes", "headers", "sourceAtsUs"}) {
       values.put(column, "'{}'");
     }
