@@ -15,7 +15,7 @@ import org.slf4j.LoggerFactory;
  * The end of one topic's log as this process sees it, for all who read there. Thread-safe.
  *
  * <p>While anybody watches, a loop takes the steps of the sequencing: when it is told of a publish,
- * then after 5 ms (20 under load), twice as late each time there is nothing, and at the latest once
+ * then after 5 ms (25 under load), twice as late each time there is nothing, and at the latest once
  * per poll interval. Whoever watches is woken when a partition has grown.
  */
 final class Tail implements AutoCloseable {
@@ -31,7 +31,7 @@ final class Tail implements AutoCloseable {
    * A step at most so often while there is much: steps of hundreds of records, and reads of them,
    * cost less than hundreds of steps.
    */
-  private static final Duration UNDER_LOAD = Duration.ofMillis(20);
+  private static final Duration UNDER_LOAD = Duration.ofMillis(25);
 
   /** So many records in a step are no longer few. */
   private static final int SOME = 8;
@@ -48,7 +48,7 @@ final class Tail implements AutoCloseable {
   private final AtomicBoolean started = new AtomicBoolean();
   private final AtomicBoolean told = new AtomicBoolean();
   private volatile Sequencer.Bounds bounds = Sequencer.Bounds.NONE;
-  private Duration pace = SHORTEST;
+  private volatile Duration pace = SHORTEST;
   private long steppedNanos = System.nanoTime() - SHORTEST.toNanos();
 
   Tail(Database database, TopicRow topic, Duration pollInterval) {
@@ -98,6 +98,11 @@ final class Tail implements AutoCloseable {
     }
   }
 
+  /** Whether somebody watches, and the last step found few records. */
+  boolean isCalm() {
+    return !watchers.isEmpty() && pace.equals(SHORTEST);
+  }
+
   private Duration runOnce() {
     if (watchers.isEmpty()) {
       return Duration.ofHours(1);
@@ -109,6 +114,8 @@ final class Tail implements AutoCloseable {
     if (told.getAndSet(false)) {
       backoff.reset();
     }
+    // Counted from the beginning of a step: the wait for its disk is pause enough.
+    steppedNanos = System.nanoTime();
     Sequencer.Bounds before = bounds;
     Sequencer.Step step;
     try {
@@ -116,8 +123,6 @@ final class Tail implements AutoCloseable {
     } catch (TopicNotFoundException e) {
       LOG.warn("{}: the topic has been deleted", topic.name());
       return Duration.ofHours(1);
-    } finally {
-      steppedNanos = System.nanoTime();
     }
     pace = step.sequenced() >= MUCH ? UNDER_LOAD : step.sequenced() >= SOME ? SHORT : SHORTEST;
     if (grown(before, step.bounds()) || step.busy()) {

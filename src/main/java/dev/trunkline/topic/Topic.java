@@ -10,7 +10,6 @@ import dev.trunkline.internal.name.ValidName;
 import dev.trunkline.message.Message;
 import java.sql.Connection;
 import java.time.Instant;
-import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -29,17 +28,18 @@ public final class Topic {
   /** Most records that one {@link #read} answers. */
   public static final int MAX_READ = 10_000;
 
-  private static final int ONE_STATEMENT = 100;
   private static final long READ_BYTES = 64L * 1024 * 1024;
 
   private final TopicEngine engine;
   private final TopicRow row;
   private final Publisher publisher;
+  private final OwnPublisher ownPublisher;
 
   Topic(TopicEngine engine, TopicRow row) {
     this.engine = engine;
     this.row = row;
     this.publisher = new Publisher(row);
+    this.ownPublisher = new OwnPublisher(engine, row, publisher);
   }
 
   /** The name. */
@@ -73,12 +73,7 @@ public final class Topic {
   public List<RecordId> publishAll(Iterable<Message> messages) {
     engine.requireOpen();
     requireNonNull(messages, "messages");
-    List<RecordId> ids =
-        isOneStatement(messages)
-            ? engine.database().run(session -> publisher.publish(session, messages))
-            : engine.database().inTransaction(session -> publisher.publish(session, messages));
-    engine.published(row.id());
-    return ids;
+    return ownPublisher.publish(messages);
   }
 
   /**
@@ -369,14 +364,6 @@ public final class Topic {
       numbered.put(partition, offsets.get(partition));
     }
     return numbered;
-  }
-
-  /** One statement needs no transaction around it: that saves two round trips. */
-  private static boolean isOneStatement(Iterable<Message> messages) {
-    return messages instanceof Collection<Message> collection
-        && collection.size() <= ONE_STATEMENT
-        && collection.stream().mapToLong(message -> message.payload().length).sum()
-            <= OutgoingRecords.MAX_BYTES;
   }
 
   @Override

@@ -96,6 +96,12 @@ final class TopicEngine {
     upkeep.wake();
   }
 
+  /** Whether somebody reads the end of this topic here, and little comes in. */
+  boolean isCalm(int topicId) {
+    Tail tail = tails.get(topicId);
+    return tail != null && tail.isCalm();
+  }
+
   /** Records of this topic were committed by a transaction of ours. */
   void published(int topicId) {
     wake(topicId);
