@@ -4,8 +4,10 @@ import dev.trunkline.error.DatabaseException;
 import dev.trunkline.error.SchemaVersionException;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Optional;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
+import org.flywaydb.core.api.output.ValidateResult;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -30,11 +32,17 @@ public final class Migrations {
     this.database = database;
   }
 
-  /** Runs what is missing, then checks. Two processes may do so at once. */
+  /**
+   * Runs what is missing, then checks. A schema that is newer than this library is left as it is.
+   * Two processes may do so at once, of different versions, too.
+   */
   public void migrate() {
     requireFlyway();
     if (database.answers(SchemaVersion.TABLE_EXISTS)) {
       refuseTooNew();
+      if (isLeftAsItIs()) {
+        return;
+      }
     } else if (database.answers(SchemaVersion.CANNOT_BEGIN)) {
       // Flyway finds out, too, but tries for ten seconds.
       throw Database.translated(
@@ -47,6 +55,11 @@ public final class Migrations {
       try {
         FlywayRunner.migrate(database);
         break;
+      } catch (DatabaseException e) {
+        if (!hasBecomeNewer(e)) {
+          throw e;
+        }
+        break;
       } catch (FlywayRunner.Collision e) {
         if (attempt == ATTEMPTS) {
           throw e;
@@ -57,11 +70,22 @@ public final class Migrations {
     check();
   }
 
-  /** Checks that every script was applied as it stands here, then the version. */
+  /**
+   * Checks the version, then that every script was applied as it stands here; in a schema that is
+   * newer than this library the repeatable ones need not be: they are the newer library's.
+   */
   public void verify() {
     requireFlyway();
     check();
-    FlywayRunner.validate(database);
+    Optional<String> fault = FlywayRunner.fault(database, true);
+    // Asked afterwards: a newer library may have begun meanwhile.
+    if (fault.isPresent() && version().version() > VERSION) {
+      fault = FlywayRunner.fault(database, false);
+    }
+    if (fault.isPresent()) {
+      throw new SchemaVersionException(
+          "the schema \"trunkline\" is not what this library's scripts made: " + fault.get());
+    }
   }
 
   /**
@@ -106,10 +130,31 @@ public final class Migrations {
     }
   }
 
+  private boolean isLeftAsItIs() {
+    int found = version().version();
+    if (found > VERSION) {
+      LOG.info(
+          "the schema \"trunkline\" has version {}, newer than this library's {}: it is left as it is",
+          found,
+          VERSION);
+    }
+    return found > VERSION;
+  }
+
+  /** Whether a newer library was faster: whatever was in our way then, is no fault. */
+  private boolean hasBecomeNewer(DatabaseException failure) {
+    try {
+      return isLeftAsItIs();
+    } catch (DatabaseException e) {
+      failure.addSuppressed(e);
+      return false;
+    }
+  }
+
   private SchemaVersion version() {
     List<SchemaVersion> rows =
         database.run(session -> session.statement(SchemaVersion.READ).list(SchemaVersion::of));
-    SchemaVersion found = rows.isEmpty() ? new SchemaVersion(0, 0) : rows.get(0);
+    SchemaVersion found = rows.isEmpty() ? SchemaVersion.NONE : rows.get(0);
     if (database.answers(SchemaVersion.HISTORY_EXISTS)) {
       int newest =
           database.run(
@@ -142,12 +187,19 @@ public final class Migrations {
       }
     }
 
-    static void validate(Database database) {
+    /** What is not as it stands here, if anything; repeatable scripts have no version. */
+    static Optional<String> fault(Database database, boolean ofRepeatable) {
       try {
-        flyway(database).validate();
+        ValidateResult result = flyway(database).validateWithResult();
+        if (ofRepeatable && !result.validationSuccessful) {
+          return Optional.of(result.getAllErrorMessages());
+        }
+        return result.invalidMigrations.stream()
+            .filter(script -> !script.version.isEmpty())
+            .map(script -> script.errorDetails.errorMessage)
+            .reduce((one, other) -> one + "\n" + other);
       } catch (FlywayException e) {
-        throw new SchemaVersionException(
-            "the schema \"trunkline\" is not what this library's scripts made: " + e.getMessage());
+        return Optional.of(String.valueOf(e.getMessage()));
       }
     }
 
@@ -158,6 +210,7 @@ public final class Migrations {
           .defaultSchema("trunkline")
           .table("schema_history")
           .locations("classpath:dev/trunkline/migrations")
+          .callbacks(new UpgradeOnly())
           .load();
     }
 

@@ -10,6 +10,9 @@ import java.sql.SQLException;
  * @param oldestClient the oldest library schema version that still works on it
  */
 record SchemaVersion(int version, int oldestClient) {
+  /** Where nothing has been applied. */
+  static final SchemaVersion NONE = new SchemaVersion(0, 0);
+
   /** Answers a row if the schema has been created. */
   static final String TABLE_EXISTS =
       """
