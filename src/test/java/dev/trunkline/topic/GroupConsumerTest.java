@@ -275,20 +275,23 @@ class GroupConsumerTest extends GroupsFixture {
 
   @Test
   void lag_is_told_in_records_and_in_time_for_every_partition_and_is_never_absent() {
-    try (GroupConsumer consumer = topic.join("billing", CONFIG)) {
+    // Neither a stall nor a step of the clock, of a few seconds, makes a difference here.
+    GroupConfig patient = CONFIG.withSessionTimeout(Duration.ofMinutes(1));
+    try (GroupConsumer consumer = topic.join("billing", patient)) {
       assertThat(topic.group("billing").lag())
           .hasSize(4)
           .allMatch(lag -> lag.records() == 0 && lag.time().isZero());
       publish(50);
+      // Gives them their offsets: the tail, which does so too, may be slower than the update.
       assertThat(topic.endOffsets().values().stream().mapToLong(end -> end).sum()).isEqualTo(50);
       assertThat(
               database.execute(
-                  "UPDATE trunkline.segment SET appended_at = appended_at - interval '1 minute'"))
+                  "UPDATE trunkline.segment SET appended_at = appended_at - interval '1 hour'"))
           .as("one segment for each partition")
           .isEqualTo(4);
       assertThat(
               database.number(
-                  "SELECT count(*) FROM trunkline.segment WHERE appended_at > now() - interval '59 seconds'"))
+                  "SELECT count(*) FROM trunkline.segment WHERE appended_at > now() - interval '59 minutes'"))
           .as("segments that were appended just now")
           .isZero();
       List<PartitionLag> lag = topic.group("billing").lag();
@@ -296,9 +299,9 @@ class GroupConsumerTest extends GroupsFixture {
       assertThat(lag)
           .filteredOn(each -> each.records() > 0)
           .isNotEmpty()
-          .allMatch(each -> each.time().compareTo(Duration.ofSeconds(59)) > 0);
+          .allMatch(each -> each.time().compareTo(Duration.ofMinutes(59)) > 0);
       assertThat(topic.group("billing").lagInTime())
-          .isBetween(Duration.ofSeconds(59), Duration.ofMinutes(5));
+          .isBetween(Duration.ofMinutes(59), Duration.ofMinutes(90));
       assertThat(topic.group("billing").members()).isEqualTo(1);
       pollAll(consumer, 50);
       consumer.commit();
