@@ -3,6 +3,7 @@ package dev.trunkline.migration;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
@@ -82,16 +83,21 @@ class NewerSchemaTest {
   }
 
   @Test
-  void an_older_process_says_that_it_leaves_the_schema_as_it_is() {
-    Logger logger = (Logger) LoggerFactory.getLogger("dev.trunkline.internal.db.Migrations");
+  void an_older_process_says_that_it_leaves_the_schema_as_it_is_and_does_not_ask_flyway() {
+    Logger ours = (Logger) LoggerFactory.getLogger("dev.trunkline.internal.db.Migrations");
+    Logger flyways = (Logger) LoggerFactory.getLogger("org.flywaydb");
     ListAppender<ILoggingEvent> log = new ListAppender<>();
     log.start();
-    logger.addAppender(log);
     try (TestDatabase database = TestDatabase.migrated()) {
       migrateNewer(database);
+      ours.addAppender(log);
+      flyways.addAppender(log);
+      flyways.setLevel(Level.DEBUG);
       open(database.unpooled(), MigrationMode.MIGRATE);
     } finally {
-      logger.detachAppender(log);
+      flyways.setLevel(null);
+      flyways.detachAppender(log);
+      ours.detachAppender(log);
     }
     assertThat(log.list)
         .extracting(ILoggingEvent::toString)
