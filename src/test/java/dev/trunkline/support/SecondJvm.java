@@ -192,6 +192,7 @@ public final class SecondJvm implements AutoCloseable {
       command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
       command.add("-Xmx" + maxHeap);
       command.add("-XX:TieredStopAtLevel=1");
+      command.add("-XX:+UseSerialGC");
       properties.forEach((name, value) -> command.add("-D" + name + "=" + value));
       command.add(Leash.class.getName());
       command.add(lifetime.toString());
