@@ -33,7 +33,7 @@ public final class PostgresExtension
 
   @Override
   public void beforeEach(ExtensionContext context) {
-    database(context).truncateAll();
+    database(context).deleteAll();
   }
 
   @Override
