@@ -246,7 +246,7 @@ final class Claimer {
       } else {
         Delivery delivery = new Delivery(queue.name(), lease, message, row, settler, askedNanos);
         if (deletes) {
-          delivery.beginSettling();
+          delivery.settling().begin();
         }
         if (deletes ? !delivery.wasExpired() : !delivery.isExpired()) {
           deliveries.add(delivery);

@@ -244,7 +244,7 @@ public final class Consumer implements AutoCloseable {
 
   private void settle(Delivery delivery, Verdict verdict) {
     delivery.breaksOffBy(verdict);
-    if (delivery.beginSettling()) {
+    if (delivery.settling().begin()) {
       settleBuffer.add(new Settlement(delivery, verdict));
     }
   }
@@ -273,7 +273,7 @@ public final class Consumer implements AutoCloseable {
       if (!keyOrder.withdraw(delivery)) {
         continue;
       }
-      if (delivery.isSettled()) {
+      if (delivery.settling().hasBegun()) {
         LOG.warn("{}: {} was deleted when it was claimed, and is lost", queue, delivery);
       }
       settle(delivery, new Verdict.Released(Duration.ZERO));

@@ -1,6 +1,7 @@
 package dev.trunkline.queue;
 
 import dev.trunkline.error.LeaseLostException;
+import dev.trunkline.internal.work.Settling;
 import dev.trunkline.internal.work.VisibilityTimeout;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
@@ -8,7 +9,6 @@ import dev.trunkline.message.Outcome;
 import java.sql.Connection;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.jdbi.v3.core.Handle;
 
 /**
@@ -31,10 +31,8 @@ public final class Delivery {
   private final Settler settler;
   private final long expiresInMicros;
   private final long askedNanos;
-  private final AtomicBoolean settled = new AtomicBoolean();
+  private final Settling settling = new Settling();
   private volatile Lease lease;
-  private volatile boolean byOutcomeOnly;
-  private volatile boolean ackedInTransaction;
 
   /**
    * A message of a claim.
@@ -199,7 +197,7 @@ public final class Delivery {
    */
   public void extend(Duration visibilityTimeout) {
     VisibilityTimeout.check("visibilityTimeout", visibilityTimeout);
-    if (settled.get()) {
+    if (settling.hasBegun()) {
       throw leaseLost();
     }
     lease = settler.extend(this, visibilityTimeout);
@@ -223,31 +221,16 @@ public final class Delivery {
     return lease;
   }
 
-  /** It is held by another lease from now on. */
-  void movedTo(Lease own) {
+  /** It is held by a lease of its own from now on. Answers that. */
+  Lease movedTo(long leaseId) {
+    Lease own = lease.apart(leaseId, id.value());
     lease = own;
+    return own;
   }
 
-  /** Its handler works in a transaction that settles it. */
-  void settledByOutcomeOnly() {
-    byOutcomeOnly = true;
-  }
-
-  /** Its own methods would wait for the handler's transaction, and the handler for them. */
-  void requireOwnSettling() {
-    if (byOutcomeOnly) {
-      throw new IllegalStateException(
-          this + " is settled by the outcome of its transactional handler, and by nothing else");
-    }
-  }
-
-  /** It was acked in a transaction that may yet be rolled back. */
-  void ackedInTransaction() {
-    ackedInTransaction = true;
-  }
-
-  boolean isAckedInTransaction() {
-    return ackedInTransaction;
+  /** Who settles it. */
+  Settling settling() {
+    return settling;
   }
 
   int deliveries() {
@@ -264,20 +247,6 @@ public final class Delivery {
     if (lease.isOfKey() && !gone) {
       lease.breakOff();
     }
-  }
-
-  /** Whoever gets true settles; nobody else may. */
-  boolean beginSettling() {
-    return settled.compareAndSet(false, true);
-  }
-
-  /** The settling came to nothing: it may be tried again. */
-  void settlingFailed() {
-    settled.set(false);
-  }
-
-  boolean isSettled() {
-    return settled.get();
   }
 
   LeaseLostException leaseLost() {

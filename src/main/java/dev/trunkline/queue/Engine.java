@@ -12,7 +12,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.LongStream;
 import org.slf4j.Logger;
@@ -24,12 +23,6 @@ import org.slf4j.LoggerFactory;
  */
 final class Engine {
   private static final Logger LOG = LoggerFactory.getLogger(Engine.class);
-
-  /**
-   * What is left of a pool when handlers have taken theirs: to listen, to beat and renew, to claim
-   * and settle.
-   */
-  private static final int CONNECTIONS_OF_OUR_OWN = 3;
 
   private final Database database;
   private final ConsumerIdentity consumer;
@@ -50,7 +43,6 @@ final class Engine {
   private final Duration pollInterval;
   private final Set<Consumer> consumers = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean closed = new AtomicBoolean();
-  private final Semaphore transactionSlots;
 
   Engine(
       Database database,
@@ -58,8 +50,6 @@ final class Engine {
       QueuesConfig config,
       TrunklineListener listener) {
     this.database = database;
-    int pool = database.poolSize().orElse(Integer.MAX_VALUE);
-    this.transactionSlots = new Semaphore(Math.max(1, pool - CONNECTIONS_OF_OUR_OWN), true);
     this.consumer = new ConsumerIdentity(database, config.heartbeatTimeout());
     this.announcer = new Announcer(database, config.notifyMode());
     this.wakeups = new Wakeups(signals, announcer, due);
@@ -178,11 +168,6 @@ final class Engine {
   /** Whether anybody listens to a notification about this queue. */
   boolean isListenedTo(int queueId) {
     return !announcer.isAlone() || signals.isWatched(queueId);
-  }
-
-  /** Transactions of handlers that may be open at the same time. */
-  Semaphore transactionSlots() {
-    return transactionSlots;
   }
 
   /** Listening takes a connection: it begins with the first one who waits for messages. */

@@ -21,8 +21,8 @@ final class Lease extends HeldLease {
     this.queueId = from.queueId;
   }
 
-  /** One of its messages in a lease of its own, claimed and renewed when this one was. */
-  Lease apart(long ownId, long messageId) {
+  @Override
+  public Lease apart(long ownId, long messageId) {
     return new Lease(ownId, this, messageId);
   }
 

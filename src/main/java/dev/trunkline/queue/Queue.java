@@ -385,8 +385,7 @@ public final class Queue {
         row,
         config,
         Claimer.singly(engine, row),
-        new TransactionalHandling(
-            row.name(), engine.database(), engine.transactionSlots(), handler));
+        new TransactionalHandling(row.name(), engine.database(), handler));
   }
 
   /**

@@ -4,6 +4,7 @@ import dev.trunkline.error.DatabaseException;
 import dev.trunkline.error.TrunklineException;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Session;
+import dev.trunkline.internal.work.Fence;
 import java.sql.Connection;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -27,13 +28,13 @@ final class Settler {
   private static final Logger LOG = LoggerFactory.getLogger(Settler.class);
 
   private final Database database;
-  private final Fence fence;
+  private final Fence<Delivery> fence;
   private final Wakeups wakeups;
   private final ConsumerIdentity consumer;
 
   Settler(Database database, Wakeups wakeups, ConsumerIdentity consumer) {
     this.database = database;
-    this.fence = new Fence(database);
+    this.fence = LeasedMessages.fence(database);
     this.wakeups = wakeups;
     this.consumer = consumer;
   }
@@ -50,14 +51,11 @@ final class Settler {
   void settleNow(List<Settlement> settlements) {
     List<Settlement> begun = new ArrayList<>(settlements.size());
     List<Delivery> lost = new ArrayList<>();
+    settlements.forEach(settlement -> fence.requireSettleable(settlement.delivery()));
     for (Settlement settlement : settlements) {
       Delivery delivery = settlement.delivery();
-      delivery.requireOwnSettling();
-      if (delivery.isAckedInTransaction() && !delivery.isSettled()) {
-        fence.requireEnded(delivery);
-      }
       delivery.breaksOffBy(settlement.verdict());
-      if (delivery.beginSettling()) {
+      if (delivery.settling().begin()) {
         begun.add(settlement);
       } else {
         lost.add(settlement.delivery());
@@ -66,7 +64,7 @@ final class Settler {
     try {
       lost.addAll(settle(begun));
     } catch (TrunklineException e) {
-      begun.forEach(settlement -> settlement.delivery().settlingFailed());
+      begun.forEach(settlement -> settlement.delivery().settling().failed());
       throw e;
     }
     if (!lost.isEmpty()) {
@@ -76,15 +74,8 @@ final class Settler {
 
   /** Acks a delivery as part of the caller's transaction. */
   void ackIn(Connection connection, Delivery delivery) {
-    delivery.requireOwnSettling();
     requireAlone(delivery);
-    if (delivery.isSettled() || fence.apart(List.of(delivery)).isEmpty()) {
-      throw delivery.leaseLost();
-    }
-    delivery.ackedInTransaction();
-    if (!database.<Boolean>on(connection, session -> fence.ack(session, delivery))) {
-      throw delivery.leaseLost();
-    }
+    fence.ackIn(connection, delivery);
   }
 
   /** Two leases of one key would be two batons. */
@@ -150,7 +141,7 @@ final class Settler {
     if (expired.isEmpty()) {
       return;
     }
-    expired.forEach(settlement -> settlement.delivery().beginSettling());
+    expired.forEach(settlement -> settlement.delivery().settling().begin());
     try {
       settle(expired);
     } catch (DatabaseException e) {
@@ -165,9 +156,7 @@ final class Settler {
    * @return the lease that holds it now
    */
   Lease extend(Delivery delivery, Duration visibilityTimeout) {
-    if (delivery.isAckedInTransaction()) {
-      fence.requireEnded(delivery);
-    }
+    fence.requireEnded(delivery);
     Lease lease = delivery.lease();
     long id = delivery.id().value();
     long millis = visibilityTimeout.toMillis();

@@ -45,11 +45,12 @@
  * back.
  *
  * <p>In one transaction. {@link TransactionalHandling} gives each delivery a lease of its own
- * ({@link Fence}), begins a transaction of ours, locks the lease, and calls the {@link
- * TransactionalHandler} with the connection. An ack deletes lease and message and commits with the
- * handler's SQL; anything else is rolled back, and becomes a verdict like any other. A commit whose
- * answer was lost becomes {@link Verdict.Unsure}: the settler looks whether the lease still holds
- * the message. {@link Delivery#ack(java.sql.Connection)} is the same for a caller's transaction.
+ * ({@link dev.trunkline.internal.work.Fence}), begins a transaction of ours, locks the lease, and
+ * calls the {@link TransactionalHandler} with the connection. An ack deletes lease and message and
+ * commits with the handler's SQL; anything else is rolled back, and becomes a verdict like any
+ * other. A commit whose answer was lost becomes {@link Verdict.Unsure}: the settler looks whether
+ * the lease still holds the message. {@link Delivery#ack(java.sql.Connection)} is the same for a
+ * caller's transaction.
  *
  * <p>What expires. A claim answers how much of its time each message has left; {@link Claimer} and
  * {@link Consumer} give what is over to {@link Settler} ({@link ExpiryStore}), not to a handler.

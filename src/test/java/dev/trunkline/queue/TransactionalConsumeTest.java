@@ -7,6 +7,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import dev.trunkline.Trunkline;
 import dev.trunkline.deadletter.DeadLetter;
 import dev.trunkline.deadletter.DeathReason;
+import dev.trunkline.internal.work.Fence;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.MessageId;
 import dev.trunkline.message.Outcome;
@@ -284,7 +285,7 @@ class TransactionalConsumeTest extends QueueFixture {
   void leases_locked_by_a_hundred_handlers_keep_the_reaper_from_no_other_lease() throws Exception {
     sendNumbers(120);
     List<Delivery> locked = queue.receive(119);
-    List<Delivery> apart = new Fence(library()).apart(locked);
+    List<Delivery> apart = LeasedMessages.fence(library()).apart(locked);
     Delivery other = receiveOne();
     try (Connection holder = database.connect()) {
       holder.setAutoCommit(false);
@@ -292,7 +293,7 @@ class TransactionalConsumeTest extends QueueFixture {
           .on(
               holder,
               session -> {
-                Fence fence = new Fence(library());
+                Fence<Delivery> fence = LeasedMessages.fence(library());
                 apart.forEach(delivery -> assertThat(fence.hold(session, delivery)).isTrue());
                 return true;
               });

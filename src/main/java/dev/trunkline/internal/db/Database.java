@@ -8,7 +8,7 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.OptionalInt;
+import java.util.concurrent.Semaphore;
 import javax.sql.DataSource;
 import org.jdbi.v3.core.ConnectionFactory;
 import org.jdbi.v3.core.Handle;
@@ -36,11 +36,18 @@ public final class Database {
 
   private static final int SMALLEST_POOL_TO_LISTEN = 3;
 
+  /**
+   * What is left of a pool when handlers have taken theirs: to listen, to beat and renew, to claim
+   * and settle.
+   */
+  private static final int CONNECTIONS_OF_OUR_OWN = 3;
+
   /** Shared, since it remembers what it has parsed. */
   private static final SqlParser PARSER = new ColonPrefixSqlParser();
 
   private final DataSource dataSource;
   private final Jdbi jdbi;
+  private final Semaphore transactionSlots;
 
   /**
    * The pool's connections come with another isolation than READ COMMITTED: each one has to be set,
@@ -59,6 +66,11 @@ public final class Database {
     this.dataSource = requireNonNull(dataSource, "dataSource");
     this.jdbi = Jdbi.create(dataSource);
     configure(jdbi);
+    int handlers =
+        dataSource instanceof HikariDataSource pool
+            ? pool.getMaximumPoolSize() - CONNECTIONS_OF_OUR_OWN
+            : Integer.MAX_VALUE;
+    this.transactionSlots = new Semaphore(Math.max(1, handlers), true);
   }
 
   /**
@@ -133,11 +145,9 @@ public final class Database {
     }
   }
 
-  /** How many connections there can be at the same time, if it can be told. */
-  public OptionalInt poolSize() {
-    return dataSource instanceof HikariDataSource pool
-        ? OptionalInt.of(pool.getMaximumPoolSize())
-        : OptionalInt.empty();
+  /** Transactions of handlers that may be open at the same time, in the whole process. */
+  public Semaphore transactionSlots() {
+    return transactionSlots;
   }
 
   /** Whether the pool is large enough to keep one connection for LISTEN, as far as can be told. */

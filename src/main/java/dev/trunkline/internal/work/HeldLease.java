@@ -2,6 +2,7 @@ package dev.trunkline.internal.work;
 
 import java.time.Duration;
 import java.util.Collection;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -45,6 +46,11 @@ public class HeldLease implements Renewals.Renewable {
     this.claimedNanos = from.claimedNanos;
     this.renewedNanos = from.renewedNanos;
     open.addAll(ids);
+  }
+
+  /** Some of it in a lease of its own, claimed and renewed when this one was. */
+  public HeldLease apart(long ownId, long openId) {
+    return new HeldLease(ownId, this, List.of(openId));
   }
 
   @Override
