@@ -2,12 +2,9 @@ package dev.trunkline.scenario;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.zaxxer.hikari.HikariConfig;
-import com.zaxxer.hikari.HikariDataSource;
 import dev.trunkline.MigrationMode;
 import dev.trunkline.Trunkline;
 import dev.trunkline.TrunklineConfig;
-import dev.trunkline.crash.Hushed;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.Outcome;
 import dev.trunkline.queue.Consumer;
@@ -38,10 +35,8 @@ class AmbiguousCommitTest {
       QueueConfig.defaults()
           .withRetryPolicy(RetryPolicy.defaults().withDelays(Duration.ZERO, Duration.ZERO));
 
-  private final Hushed hushed = Hushed.connectionTrouble();
   private TestDatabase database;
-  private CuttingProxy proxy;
-  private HikariDataSource pool;
+  private CutConnections cut;
   private Trunkline trunkline;
   private Queue queue;
   private final List<Integer> attempts = new CopyOnWriteArrayList<>();
@@ -49,23 +44,15 @@ class AmbiguousCommitTest {
   @BeforeEach
   void open() throws Exception {
     database.execute("DROP TABLE IF EXISTS effect; CREATE TABLE effect (message_id bigint)");
-    proxy = new CuttingProxy(database.url());
-    HikariConfig config = new HikariConfig();
-    config.setJdbcUrl(proxy.url());
-    config.setUsername(database.user());
-    config.setPassword(database.password());
-    config.setMaximumPoolSize(8);
-    pool = new HikariDataSource(config);
-    trunkline = Trunkline.open(pool, OPENED);
+    cut = new CutConnections(database);
+    trunkline = Trunkline.open(cut.pool(), OPENED);
     queue = trunkline.queue("orders", AT_ONCE);
   }
 
   @AfterEach
   void close() {
     trunkline.close();
-    pool.close();
-    proxy.close();
-    hushed.close();
+    cut.close();
   }
 
   @Test
@@ -93,12 +80,12 @@ class AmbiguousCommitTest {
             // Not all of them: whoever fails again and again waits longer and longer.
             if (attempts.size() >= seen.get() + 3) {
               seen.set(attempts.size());
-              proxy.next(proxy.cut() % 2 == 0 ? Commits.LOSE_THE_ANSWER : Commits.LOSE);
+              cut.proxy().next(cut.proxy().cut() % 2 == 0 ? Commits.LOSE_THE_ANSWER : Commits.LOSE);
             }
             return acked() + dead() == messages;
           });
     }
-    assertThat(proxy.cut()).isGreaterThan(5);
+    assertThat(cut.proxy().cut()).isGreaterThan(5);
     assertThat(database.number("SELECT count(*) FROM effect")).isEqualTo(acked());
     assertThat(database.number("SELECT count(DISTINCT message_id) FROM effect")).isEqualTo(acked());
   }
@@ -108,10 +95,10 @@ class AmbiguousCommitTest {
     queue.send(Message.text("order"));
     try (Consumer consumer = consume(1, armed)) {
       Awaits.until(() -> !attempts.isEmpty());
-      proxy.next(fate);
+      cut.proxy().next(fate);
       armed.countDown();
       Awaits.until(() -> acked() == 1);
-      Awaits.until(() -> proxy.cut() == 1);
+      Awaits.until(() -> cut.proxy().cut() == 1);
     }
     assertThat(database.number("SELECT count(*) FROM effect")).isEqualTo(1);
     assertThat(database.number("SELECT count(*) FROM trunkline.message")).isZero();

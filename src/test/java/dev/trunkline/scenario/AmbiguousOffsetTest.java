@@ -2,12 +2,9 @@ package dev.trunkline.scenario;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.zaxxer.hikari.HikariConfig;
-import com.zaxxer.hikari.HikariDataSource;
 import dev.trunkline.MigrationMode;
 import dev.trunkline.Trunkline;
 import dev.trunkline.TrunklineConfig;
-import dev.trunkline.crash.Hushed;
 import dev.trunkline.message.Message;
 import dev.trunkline.retry.RetryPolicy;
 import dev.trunkline.scenario.CuttingProxy.Commits;
@@ -38,11 +35,9 @@ class AmbiguousOffsetTest {
       GroupConfig.from(StartFrom.earliest())
           .withRetryPolicy(RetryPolicy.defaults().withDelays(Duration.ZERO, Duration.ZERO));
 
-  private final Hushed hushed = Hushed.connectionTrouble();
   private final List<String> attempts = new CopyOnWriteArrayList<>();
   private TestDatabase database;
-  private CuttingProxy proxy;
-  private HikariDataSource pool;
+  private CutConnections cut;
   private Trunkline cutOff;
   private Trunkline untouched;
   private Topic topic;
@@ -51,27 +46,19 @@ class AmbiguousOffsetTest {
   void open() throws Exception {
     database.execute(
         "DROP TABLE IF EXISTS effect; CREATE TABLE effect (partition integer, place bigint)");
-    proxy = new CuttingProxy(database.url());
-    HikariConfig config = new HikariConfig();
-    config.setJdbcUrl(proxy.url());
-    config.setUsername(database.user());
-    config.setPassword(database.password());
-    config.setMaximumPoolSize(8);
-    pool = new HikariDataSource(config);
+    cut = new CutConnections(database);
     untouched = Trunkline.open(database.dataSource(), OPENED);
     topic = untouched.topic("orders", TopicConfig.defaults().withPartitions(3));
-    cutOff = Trunkline.open(pool, OPENED);
+    cutOff = Trunkline.open(cut.pool(), OPENED);
   }
 
   @AfterEach
   void close() {
     cutOff.close();
-    pool.close();
-    proxy.close();
+    cut.close();
     topic.delete();
     untouched.close();
     database.truncateAll();
-    hushed.close();
   }
 
   @Test
@@ -97,7 +84,7 @@ class AmbiguousOffsetTest {
       Awaits.until(() -> committed() == records);
       assertThat(subscription.failure()).isEmpty();
     }
-    assertThat(proxy.cut()).isGreaterThan(5);
+    assertThat(cut.proxy().cut()).isGreaterThan(5);
     assertThat(database.number("SELECT count(*) FROM effect")).isEqualTo(records);
     assertThat(database.number("SELECT count(*) FROM (SELECT DISTINCT * FROM effect) AS e"))
         .isEqualTo(records);
@@ -121,7 +108,7 @@ class AmbiguousOffsetTest {
   /** Not all of them: whoever fails again and again waits longer and longer. */
   private void cutSome() {
     if (attempts.size() % 4 == 0) {
-      proxy.next(proxy.cut() % 2 == 0 ? Commits.LOSE_THE_ANSWER : Commits.LOSE);
+      cut.proxy().next(cut.proxy().cut() % 2 == 0 ? Commits.LOSE_THE_ANSWER : Commits.LOSE);
     }
   }
 
@@ -130,10 +117,10 @@ class AmbiguousOffsetTest {
     topic.publish(Message.text("order"));
     try (Subscription subscription = subscribe(armed::await)) {
       Awaits.until(() -> !attempts.isEmpty());
-      proxy.next(fate);
+      cut.proxy().next(fate);
       armed.countDown();
       Awaits.until(() -> committed() == 1);
-      Awaits.until(() -> proxy.cut() == 1);
+      Awaits.until(() -> cut.proxy().cut() == 1);
       topic.publish(Message.text("the next"));
       Awaits.until(() -> committed() == 2);
       assertThat(subscription.failure()).isEmpty();
