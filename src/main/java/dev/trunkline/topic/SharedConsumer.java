@@ -10,7 +10,6 @@ import dev.trunkline.internal.work.Closing;
 import dev.trunkline.internal.work.Prefetched;
 import dev.trunkline.internal.work.Renewals;
 import dev.trunkline.internal.work.SettleBuffer;
-import dev.trunkline.message.Outcome;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -40,7 +39,7 @@ public final class SharedConsumer implements AutoCloseable {
   private final SharedGroup group;
   private final String title;
   private final SharedConsumerConfig config;
-  private final SharedHandler handler;
+  private final SharedHandling handling;
   private final SharedMember member;
   private final SharedClaimer claimer;
   private final Prefetched<SharedDelivery> prefetched;
@@ -58,14 +57,14 @@ public final class SharedConsumer implements AutoCloseable {
   SharedConsumer(
       SharedGroup group,
       SharedConsumerConfig config,
-      SharedHandler handler,
+      SharedHandling handling,
       SharedMember member,
       SharedSettler settler,
       SharedClaimer claimer) {
     this.group = group;
     this.title = member.group().title();
     this.config = config;
-    this.handler = handler;
+    this.handling = handling;
     this.member = member;
     this.claimer = claimer;
     this.prefetched =
@@ -130,8 +129,8 @@ public final class SharedConsumer implements AutoCloseable {
             room.bytes(),
             Optional.empty(),
             false);
-    List<SharedDelivery> deliveries = claim.deliveries();
-    if (deliveries.isEmpty()) {
+    List<SharedDelivery> deliveries = handling.claimed(claim.deliveries());
+    if (claim.deliveries().isEmpty()) {
       Duration wait = claim.busy() ? SOON : idle.isIdle() ? UNTIL_WOKEN : idle.next();
       return shorter(wait, member.untilDue());
     }
@@ -170,23 +169,15 @@ public final class SharedConsumer implements AutoCloseable {
       // Somebody else has it, or will: starting it would only be done twice.
       return;
     }
-    settle(delivery, verdictOn(delivery));
+    try {
+      handling.handle(delivery).ifPresent(verdict -> settle(delivery, verdict));
+    } catch (Throwable e) {
+      settle(delivery, verdictOn(delivery, e));
+    }
     // A handler may leave its thread interrupted; the next one must not find it so. A stop has its
     // own flag.
     if (Thread.interrupted() && stopping) {
       Thread.currentThread().interrupt();
-    }
-  }
-
-  private Verdict verdictOn(SharedDelivery delivery) {
-    try {
-      Outcome outcome = handler.handle(delivery);
-      if (outcome == null) {
-        throw new IllegalStateException("the handler returned null instead of an outcome");
-      }
-      return Verdict.of(outcome);
-    } catch (Throwable e) {
-      return verdictOn(delivery, e);
     }
   }
 
@@ -209,7 +200,7 @@ public final class SharedConsumer implements AutoCloseable {
   }
 
   private void settle(SharedDelivery delivery, Verdict verdict) {
-    if (delivery.beginSettling()) {
+    if (delivery.settling().begin()) {
       settleBuffer.add(new SharedSettlement(delivery, verdict));
     }
   }
@@ -266,6 +257,7 @@ public final class SharedConsumer implements AutoCloseable {
         settle(delivery, new Verdict.Released(Duration.ZERO));
       }
       workers.interrupt();
+      handling.abandon();
       try {
         if (!settleBuffer.awaitEmpty(SETTLE_ON_CLOSE)) {
           LOG.warn("{}: what was handled last could not be settled, it is redelivered", title);

@@ -2,11 +2,13 @@ package dev.trunkline.topic;
 
 import dev.trunkline.error.LeaseLostException;
 import dev.trunkline.internal.work.HeldLease;
+import dev.trunkline.internal.work.Settling;
 import dev.trunkline.internal.work.VisibilityTimeout;
 import dev.trunkline.message.Message;
 import dev.trunkline.message.Outcome;
+import java.sql.Connection;
 import java.time.Duration;
-import java.util.concurrent.atomic.AtomicBoolean;
+import org.jdbi.v3.core.Handle;
 
 /**
  * A record in the hands of one consumer of a shared group, hidden from the group's others until it
@@ -14,10 +16,11 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * Thread-safe.
  *
  * <p>In a push handler, return an {@link Outcome}; the methods here are for pulled deliveries, and
- * for a handler that wants to settle before it returns. A delivery is settled once: a second time,
- * and after the lease was lost, each of them throws {@link LeaseLostException} and changes nothing.
- * If the database cannot be reached they throw {@link dev.trunkline.error.DatabaseException} and
- * may be called again.
+ * for a handler that wants to settle before it returns. (In a {@link SharedTransactionalHandler}
+ * they throw {@link IllegalStateException}, but for {@link #extend}.) A delivery is settled once: a
+ * second time, and after the lease was lost, each of them throws {@link LeaseLostException} and
+ * changes nothing. If the database cannot be reached they throw {@link
+ * dev.trunkline.error.DatabaseException} and may be called again.
  */
 public final class SharedDelivery {
   private final String group;
@@ -25,7 +28,7 @@ public final class SharedDelivery {
   private final int deliveries;
   private final int acquired;
   private final SharedSettler settler;
-  private final AtomicBoolean settled = new AtomicBoolean();
+  private final Settling settling = new Settling();
   private volatile HeldLease lease;
 
   SharedDelivery(
@@ -96,6 +99,28 @@ public final class SharedDelivery {
   }
 
   /**
+   * The group is done with the record if and when the caller's transaction commits, together with
+   * the caller's SQL. From here until the transaction ends nobody else of the group can get the
+   * record. First thing in the transaction, this keeps another consumer that got the record
+   * meanwhile from doing the same work; called later it is as safe, and locks for a shorter time.
+   *
+   * <p>If the transaction is rolled back the delivery is as it was, and may be settled by any of
+   * the methods here. As long as it has not ended, they throw {@link IllegalStateException}. The
+   * connection is neither committed, rolled back nor closed.
+   *
+   * @throws LeaseLostException if it is no longer held, or was settled before: the transaction has
+   *     to be rolled back, else what was done in it is done twice
+   */
+  public void ack(Connection connection) {
+    settler.ackIn(connection, this);
+  }
+
+  /** Like {@link #ack(Connection)}, with the connection of a Jdbi handle. */
+  public void ack(Handle handle) {
+    ack(handle.getConnection());
+  }
+
+  /**
    * Gives the record back to be tried again by the group's retry policy; counts as a failed
    * attempt.
    *
@@ -151,7 +176,7 @@ public final class SharedDelivery {
    */
   public void extend(Duration visibilityTimeout) {
     Duration checked = VisibilityTimeout.check("visibilityTimeout", visibilityTimeout);
-    if (settled.get()) {
+    if (settling.hasBegun()) {
       throw leaseLost();
     }
     lease = settler.extend(this, checked);
@@ -169,14 +194,16 @@ public final class SharedDelivery {
     return record.message().payload().length;
   }
 
-  /** Whoever gets true settles; nobody else may. */
-  boolean beginSettling() {
-    return settled.compareAndSet(false, true);
+  /** It is held by a lease of its own from now on. Answers that. */
+  HeldLease movedTo(long leaseId) {
+    HeldLease own = lease.apart(leaseId, id());
+    lease = own;
+    return own;
   }
 
-  /** The settling came to nothing: it may be tried again. */
-  void settlingFailed() {
-    settled.set(false);
+  /** Who settles it. */
+  Settling settling() {
+    return settling;
   }
 
   LeaseLostException leaseLost() {

@@ -117,12 +117,7 @@ final class SharedEngine {
   void leave(SharedMember member) {
     members.remove(member);
     try {
-      reaper.releaseAllOf(member.id());
-      database.run(
-          session -> {
-            MemberStore.leave(session, member.id());
-            return true;
-          });
+      reaper.remove(member.id());
     } catch (DatabaseException e) {
       LOG.warn(
           "{}: member {} leaves without saying so: {}",

@@ -5,6 +5,7 @@ import static java.util.Objects.requireNonNull;
 import dev.trunkline.error.GroupNotFoundException;
 import dev.trunkline.error.LeaseLostException;
 import dev.trunkline.internal.work.VisibilityTimeout;
+import dev.trunkline.message.Outcome;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
@@ -98,14 +99,51 @@ public final class SharedGroup implements AutoCloseable, MemberConsumer {
    * @throws GroupNotFoundException if the group has been deleted
    */
   public SharedConsumer consume(SharedConsumerConfig config, SharedHandler handler) {
-    requireNonNull(config, "config");
+    return consume(config, SharedHandling.direct(handler));
+  }
+
+  /**
+   * Handles records in transactions, with ten handlers at a time; see {@link
+   * #consumeTransactionally(SharedConsumerConfig, SharedTransactionalHandler)}.
+   */
+  public SharedConsumer consumeTransactionally(SharedTransactionalHandler handler) {
+    return consumeTransactionally(SharedConsumerConfig.defaults(), handler);
+  }
+
+  /**
+   * Hands records to a handler whose SQL, on the connection it is given, commits together with the
+   * acknowledgement: in this database each record takes effect once for this group, whatever
+   * crashes. What the handler does elsewhere may happen again.
+   *
+   * <p>The transaction begins by locking the delivery, so nobody else of the group gets the record
+   * while it is open. Only {@link Outcome#ack} commits; any other outcome, and an exception, rolls
+   * back what the handler did, and then settles the record in a transaction of its own: the attempt
+   * counts, and at the limit the record is dead. If the delivery is lost before the handler is
+   * called, it is not called. If the answer to the commit is lost, the record is looked for before
+   * anything is done again.
+   *
+   * <p>Each running handler takes a connection of the pool, at READ COMMITTED. Of a HikariCP pool
+   * three are left alone by these handlers and those of queues together: more handlers than that
+   * wait. The commit is as durable as the pool's connections say. A transaction that is idle for
+   * longer than the visibility timeout is ended by the server, and counts as failed.
+   *
+   * @throws GroupNotFoundException if the group has been deleted
+   */
+  public SharedConsumer consumeTransactionally(
+      SharedConsumerConfig config, SharedTransactionalHandler handler) {
     requireNonNull(handler, "handler");
+    return consume(
+        config, new SharedTransactionalHandling(row.title(), engine.database(), handler));
+  }
+
+  private SharedConsumer consume(SharedConsumerConfig config, SharedHandling handling) {
+    requireNonNull(config, "config");
     Joined as = join();
     SharedConsumer consumer =
         new SharedConsumer(
             this,
             config,
-            handler,
+            handling,
             as.member(),
             as.settler(),
             new SharedClaimer(engine.shared(), topic, as.member(), as.settler()));

@@ -12,10 +12,11 @@ final class SharedReapStore {
   private SharedReapStore() {}
 
   /**
-   * Leases that have expired, oldest first. A plain look: TAKE_BACK decides. Unless everything is
-   * to be looked at it begins ten seconds back, so that the dead entries of leases that were
-   * settled long ago are not walked. The bounds are subqueries: a volatile function by itself is no
-   * condition of an index.
+   * Leases that have expired, oldest first; TAKE_BACK decides. Those that somebody has locked, a
+   * transactional handler for one, are passed over, so that they do not fill the page. Unless
+   * everything is to be looked at it begins ten seconds back, so that the dead entries of leases
+   * that were settled long ago are not walked. The bounds are subqueries: a volatile function by
+   * itself is no condition of an index.
    */
   private static final String EXPIRED =
       """
@@ -25,6 +26,7 @@ final class SharedReapStore {
         AND visible_at <= (SELECT coalesce(to_timestamp(nullif(:nowMs, -1) / 1000.0), clock_timestamp()))
       ORDER BY visible_at
       LIMIT :limit
+      FOR UPDATE SKIP LOCKED
       """;
 
   /** Members of shared groups that have been silent for longer than they promised. Few rows. */
@@ -42,12 +44,33 @@ final class SharedReapStore {
           LIMIT 1), m.joined_at) < clock_timestamp() - m.session_timeout
       """;
 
+  /** Leases of a member, but for those that are locked. */
   private static final String HELD_BY =
       """
       SELECT id
       FROM trunkline.shared_lease
       WHERE member_id = :memberId
       LIMIT :limit
+      FOR UPDATE SKIP LOCKED
+      """;
+
+  /**
+   * Removes a member, unless it has leases: one that a transaction has locked could not be taken
+   * back yet. Answers whether it is gone.
+   */
+  private static final String REMOVE =
+      """
+      WITH leaving AS MATERIALIZED (
+        SELECT :memberId::bigint AS id
+        WHERE NOT EXISTS (SELECT 1 FROM trunkline.shared_lease WHERE member_id = :memberId)
+      ), gone AS (
+        DELETE FROM trunkline.group_member
+        WHERE id = (SELECT id FROM leaving)
+      ), beats AS (
+        DELETE FROM trunkline.member_heartbeat
+        WHERE member_id = (SELECT id FROM leaving)
+      )
+      SELECT id FROM leaving
       """;
 
   /**
@@ -105,6 +128,15 @@ final class SharedReapStore {
         .bind("memberId", memberId)
         .bind("limit", limit)
         .list(row -> row.getLong(1));
+  }
+
+  /** Answers whether it is gone. */
+  static boolean remove(Session session, long memberId) {
+    return !session
+        .relaxed(REMOVE)
+        .bind("memberId", memberId)
+        .list(row -> row.getLong(1))
+        .isEmpty();
   }
 
   /** Answers what the lease held; nothing if it was not taken. */

@@ -66,30 +66,30 @@ final class SharedReaper implements Step {
     return takingBack.expired(now, LOST);
   }
 
-  /** Gives back, uncounted, whatever a member still holds: one that stops in good order. */
-  void releaseAllOf(long memberId) {
+  /**
+   * Gives back, uncounted, whatever a member still holds, and removes it: one that stops in good
+   * order. If a transaction has a lease of it locked, it stays until it has been silent for too
+   * long.
+   */
+  void remove(long memberId) {
     takingBack.allOf(memberId, new Verdict.Released(Duration.ZERO));
+    database.run(session -> SharedReapStore.remove(session, memberId));
   }
 
   private void buryTheSilent() {
     for (long memberId : database.run(SharedReapStore::silent)) {
       int leases = takingBack.allOf(memberId, LOST);
-      if (!database.run(session -> SharedReapStore.heldBy(session, memberId, 1)).isEmpty()) {
+      if (!database.<Boolean>run(session -> SharedReapStore.remove(session, memberId))) {
         // Somebody has one locked at this moment. The member stays until it holds nothing.
         expiry.in(200);
         continue;
       }
-      database.run(
-          session -> {
-            MemberStore.leave(session, memberId);
-            return true;
-          });
       LOG.warn("member {} has fallen silent: {} leases were taken back", memberId, leases);
     }
   }
 
   private boolean takeBack(long leaseId, boolean orphaned, @Nullable Instant now, Verdict verdict) {
-    Optional<SharedSettler.Result> result =
+    Optional<SharedSorting.Result> result =
         database.inTransaction(
             session -> {
               List<SharedReapStore.TakenBack> taken =

@@ -1,12 +1,12 @@
 package dev.trunkline.topic;
 
-import dev.trunkline.deadletter.DeathReason;
 import dev.trunkline.error.TrunklineException;
 import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.db.Session;
+import dev.trunkline.internal.work.Fence;
 import dev.trunkline.internal.work.HeldLease;
-import dev.trunkline.retry.RetryPolicy;
 import dev.trunkline.topic.SharedSettleStore.Item;
+import java.sql.Connection;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -17,7 +17,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ThreadLocalRandom;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -32,12 +31,14 @@ final class SharedSettler {
 
   private final SharedEngine engine;
   private final Database database;
+  private final Fence<SharedDelivery> fence;
   private final SharedMember member;
   private final int groupId;
 
   SharedSettler(SharedEngine engine, SharedMember member) {
     this.engine = engine;
     this.database = engine.database();
+    this.fence = LeasedRecords.fence(database);
     this.member = member;
     this.groupId = member.group().id();
   }
@@ -54,8 +55,9 @@ final class SharedSettler {
   void settleNow(List<SharedSettlement> settlements) {
     List<SharedSettlement> begun = new ArrayList<>(settlements.size());
     List<SharedDelivery> lost = new ArrayList<>();
+    settlements.forEach(settlement -> fence.requireSettleable(settlement.delivery()));
     for (SharedSettlement settlement : settlements) {
-      if (settlement.delivery().beginSettling()) {
+      if (settlement.delivery().settling().begin()) {
         begun.add(settlement);
       } else {
         lost.add(settlement.delivery());
@@ -64,12 +66,17 @@ final class SharedSettler {
     try {
       lost.addAll(settle(begun));
     } catch (TrunklineException e) {
-      begun.forEach(settlement -> settlement.delivery().settlingFailed());
+      begun.forEach(settlement -> settlement.delivery().settling().failed());
       throw e;
     }
     if (!lost.isEmpty()) {
       throw lost.get(0).leaseLost();
     }
+  }
+
+  /** Acks a delivery as part of the caller's transaction. */
+  void ackIn(Connection connection, SharedDelivery delivery) {
+    fence.ackIn(connection, delivery);
   }
 
   /**
@@ -131,18 +138,18 @@ final class SharedSettler {
 
   /** Gives back what was claimed and could not be read; uncounted. */
   void releaseUnread(HeldLease lease) {
-    Optional<Result> result =
+    Optional<SharedSorting.Result> result =
         database.inTransaction(
             session -> {
               List<Item> held = SharedSettleStore.take(session, lease.id(), array(lease.open()));
-              Sorting sorting = new Sorting(SharedGroupStore.find(session, groupId));
+              SharedSorting sorting = new SharedSorting(SharedGroupStore.find(session, groupId));
               held.forEach(item -> sorting.add(item, new Verdict.Released(Duration.ZERO)));
               return held.isEmpty()
                   ? Optional.empty()
                   : Optional.of(sorting.carryOut(session, groupId));
             });
     lease.lose();
-    result.flatMap(Result::soonestMs).ifPresent(ms -> engine.returned(groupId, ms));
+    result.flatMap(SharedSorting.Result::soonestMs).ifPresent(ms -> engine.returned(groupId, ms));
   }
 
   /** Hides whole leases for longer. Answers those that are still held. */
@@ -157,6 +164,7 @@ final class SharedSettler {
    * @return the lease that holds it now
    */
   HeldLease extend(SharedDelivery delivery, Duration visibilityTimeout) {
+    fence.requireEnded(delivery);
     HeldLease lease = delivery.lease();
     long id = delivery.id();
     long millis = visibilityTimeout.toMillis();
@@ -234,14 +242,14 @@ final class SharedSettler {
   private List<SharedDelivery> giveBack(HeldLease lease, List<SharedSettlement> settlements) {
     Map<Long, SharedSettlement> byId = new LinkedHashMap<>();
     settlements.forEach(settlement -> byId.put(settlement.delivery().id(), settlement));
-    Result result =
+    SharedSorting.Result result =
         database.inTransaction(
             session -> {
               List<Item> held = SharedSettleStore.take(session, lease.id(), array(byId.keySet()));
               if (held.isEmpty()) {
-                return new Result(groupId, Set.of(), Optional.empty());
+                return new SharedSorting.Result(groupId, Set.of(), Optional.empty());
               }
-              Sorting sorting = new Sorting(SharedGroupStore.find(session, groupId));
+              SharedSorting sorting = new SharedSorting(SharedGroupStore.find(session, groupId));
               held.forEach(
                   item -> {
                     SharedSettlement settlement = byId.get(item.id());
@@ -254,101 +262,32 @@ final class SharedSettler {
     lease.settled(byId.keySet());
     result.soonestMs().ifPresent(ms -> engine.returned(groupId, ms));
     return settlements.stream()
+        .filter(settlement -> !result.settled().contains(settlement.delivery().id()))
+        .filter(this::isLost)
         .map(SharedSettlement::delivery)
-        .filter(delivery -> !result.settled().contains(delivery.id()))
         .toList();
+  }
+
+  /** What is no longer held because it was acked after all is not lost. */
+  private boolean isLost(SharedSettlement settlement) {
+    if (settlement.verdict() instanceof Verdict.Unsure) {
+      LOG.info(
+          "{}: {} is no longer held, so its commit took effect",
+          member.group().title(),
+          settlement.delivery());
+      return false;
+    }
+    return true;
   }
 
   /**
    * Takes back a lease that was never settled: called by the reaper in a transaction of its own.
    */
-  static Result reclaim(Session session, List<SharedReapStore.TakenBack> taken, Verdict verdict) {
+  static SharedSorting.Result reclaim(
+      Session session, List<SharedReapStore.TakenBack> taken, Verdict verdict) {
     int groupId = taken.get(0).groupId();
-    Sorting sorting = new Sorting(SharedGroupStore.find(session, groupId));
+    SharedSorting sorting = new SharedSorting(SharedGroupStore.find(session, groupId));
     taken.forEach(back -> sorting.add(back.item(), verdict));
     return sorting.carryOut(session, groupId);
-  }
-
-  /**
-   * What was carried out, to be announced after the commit.
-   *
-   * @param settled by the ids of the records
-   * @param soonestMs when the first of what waits again is due, if anything does
-   */
-  record Result(int groupId, Set<Long> settled, Optional<Long> soonestMs) {}
-
-  /** Records that were taken out of a lease, sorted by where they go. */
-  private static final class Sorting {
-    private final Optional<SharedGroupRow> group;
-    private final RetryPolicy policy;
-    private final Set<Long> ids = new HashSet<>();
-    private final List<SharedSettleStore.Returned> returned = new ArrayList<>();
-    private final List<SharedDeathStore.Death> deaths = new ArrayList<>();
-
-    /**
-     * Failures are rare: the policy is read afresh, so an altered group is obeyed by every process
-     * at once.
-     */
-    Sorting(Optional<SharedGroupRow> group) {
-      this.group = group;
-      this.policy = group.map(row -> row.agreed().retryPolicy()).orElseGet(RetryPolicy::defaults);
-    }
-
-    void add(Item item, Verdict verdict) {
-      ids.add(item.id());
-      if (verdict instanceof Verdict.Released released) {
-        returned.add(back(item, item.deliveries(), released.after()));
-      } else if (verdict instanceof Verdict.Dead dead) {
-        // A rejection is a failed attempt, too: the dead letter says how many there were.
-        deaths.add(
-            new SharedDeathStore.Death(
-                item, item.deliveries() + 1, dead.reason(), dead.detail(), dead.error()));
-      } else if (verdict instanceof Verdict.Failed failed) {
-        addFailed(item, failed);
-      }
-    }
-
-    private void addFailed(Item item, Verdict.Failed failed) {
-      int deliveries = item.deliveries() + 1;
-      if (policy.isExhaustedBy(deliveries)) {
-        DeathReason reason = failed.ifLast();
-        deaths.add(new SharedDeathStore.Death(item, deliveries, reason, null, failed.error()));
-        return;
-      }
-      Duration delay =
-          failed
-              .after()
-              .orElseGet(
-                  () -> policy.delayAfter(deliveries, ThreadLocalRandom.current()::nextDouble));
-      returned.add(back(item, deliveries, delay));
-    }
-
-    private static SharedSettleStore.Returned back(Item item, int deliveries, Duration delay) {
-      return new SharedSettleStore.Returned(item, deliveries, delay.toMillis());
-    }
-
-    /** Of a group that has been deleted nothing is kept. */
-    Result carryOut(Session session, int groupId) {
-      if (!returned.isEmpty() && group.isPresent()) {
-        SharedSettleStore.putBack(session, groupId, returned);
-      }
-      if (!deaths.isEmpty() && group.isPresent()) {
-        bury(session, group.get());
-      }
-      return new Result(
-          groupId,
-          ids,
-          returned.stream().map(SharedSettleStore.Returned::delayMs).min(Long::compare));
-    }
-
-    private void bury(Session session, SharedGroupRow row) {
-      int buried = SharedDeathStore.bury(session, row.topicId(), row.id(), deaths);
-      if (buried < deaths.size()) {
-        LOG.warn(
-            "{}: {} records were given up that compaction or retention had removed: they leave no dead letter",
-            row.title(),
-            deaths.size() - buried);
-      }
-    }
   }
 }

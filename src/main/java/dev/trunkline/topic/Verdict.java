@@ -20,6 +20,16 @@ sealed interface Verdict {
   record Failed(Optional<Duration> after, @Nullable DeathError error, DeathReason ifLast)
       implements Verdict {}
 
+  /**
+   * A commit that was to ack the record failed, or its answer was lost: failed, if the lease still
+   * holds it; else the commit took effect.
+   */
+  record Unsure(DeathError error) implements Verdict {
+    Failed ifHeld() {
+      return new Failed(Optional.empty(), error, DeathReason.DELIVERY_LIMIT);
+    }
+  }
+
   /** Back without counting. */
   record Released(Duration after) implements Verdict {}
 

@@ -88,8 +88,12 @@
  * lease, whose id is the fencing token, and the new cursor. Each record becomes a {@link
  * SharedDelivery}, pulled by {@link SharedReceiver} or pushed by a {@link SharedConsumer}. {@link
  * SharedSettler} carries out what was decided; failed and released records wait. {@link
- * SharedPulse} says that the members of this process are alive and looks for what was missed,
- * {@link SharedReaper} takes back what has expired and what silent members hold. {@link
+ * SharedTransactionalHandling} gives each record a lease of its own, locks it, and has the ack
+ * commit with the handler's SQL ({@link dev.trunkline.internal.work.HandlersTransactions}); a
+ * commit whose answer was lost becomes {@link Verdict.Unsure}: failed, if the lease still holds the
+ * record. {@link SharedDelivery#ack(java.sql.Connection)} is the same for a caller's transaction.
+ * {@link SharedPulse} says that the members of this process are alive and looks for what was
+ * missed, {@link SharedReaper} takes back what has expired and what silent members hold. {@link
  * SharedEngine} owns them.
  *
  * <pre>{@code

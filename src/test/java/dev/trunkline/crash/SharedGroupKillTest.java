@@ -22,6 +22,9 @@ import dev.trunkline.topic.SharedGroupConfig;
 import dev.trunkline.topic.StartFrom;
 import dev.trunkline.topic.Topic;
 import dev.trunkline.topic.TopicConfig;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Queue;
@@ -169,6 +172,59 @@ class SharedGroupKillTest {
               database.text(
                   "SELECT concat_ws(' ', group_name, reason, deliveries) FROM trunkline.dead_letter"))
           .isEqualTo("billing LEASE_EXPIRED 2");
+    }
+  }
+
+  /** Has done its work, and does not come to the end of its handler. */
+  static final class HalfWay {
+    private HalfWay() {}
+
+    public static void main(String[] arguments) {
+      topic(OtherProcess.open(arguments, QUICKLY_MISSED))
+          .sharedGroup("billing", CONFIG)
+          .consumeTransactionally(
+              SharedConsumerConfig.defaults().withConcurrency(1),
+              (delivery, connection) -> {
+                effect(connection, delivery);
+                say("half way");
+                stay();
+                return Outcome.ack();
+              });
+      stay();
+    }
+  }
+
+  private static void effect(Connection connection, SharedDelivery delivery) throws SQLException {
+    try (PreparedStatement insert = connection.prepareStatement("INSERT INTO effect VALUES (?)")) {
+      insert.setString(1, delivery.message().text());
+      insert.executeUpdate();
+    }
+  }
+
+  @Test
+  void what_a_killed_process_had_done_in_its_transaction_is_done_once_by_another() {
+    database.execute("DROP TABLE IF EXISTS effect; CREATE TABLE effect (note text)");
+    try (Trunkline trunkline = Trunkline.open(database.dataSource(), QUICKLY_MISSED);
+        SecondJvm other = OtherProcess.running(HalfWay.class, database).start()) {
+      Topic topic = topic(trunkline);
+      SharedGroup billing = topic.sharedGroup("billing", CONFIG);
+      topic.publishAll(
+          IntStream.range(0, 3).mapToObj(i -> Message.text(String.valueOf(i))).toList());
+      other.awaitLine("half way");
+      other.kill();
+      Map<String, Integer> calls = new ConcurrentHashMap<>();
+      billing.consumeTransactionally(
+          (delivery, connection) -> {
+            calls.merge(delivery.message().text(), 1, Integer::sum);
+            effect(connection, delivery);
+            return Outcome.ack();
+          });
+      topic.endOffsets();
+      Awaits.until(() -> billing.lag().stream().allMatch(lag -> lag.records() == 0));
+
+      assertThat(calls).isEqualTo(Map.of("0", 1, "1", 1, "2", 1));
+      assertThat(database.texts("SELECT note FROM effect ORDER BY note"))
+          .containsExactly("0", "1", "2");
     }
   }
 

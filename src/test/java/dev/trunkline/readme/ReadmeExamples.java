@@ -37,6 +37,7 @@ import dev.trunkline.retry.RetryPolicy;
 import dev.trunkline.topic.Group;
 import dev.trunkline.topic.GroupConfig;
 import dev.trunkline.topic.GroupConsumer;
+import dev.trunkline.topic.SharedConsumer;
 import dev.trunkline.topic.SharedConsumerConfig;
 import dev.trunkline.topic.SharedGroup;
 import dev.trunkline.topic.SharedGroupConfig;
@@ -519,6 +520,20 @@ final class ReadmeExamples {
         });
     // end::topic-shared[]
     return labels;
+  }
+
+  SharedConsumer consumeSharedTransactionally(Topic orders) {
+    // tag::topic-shared-transaction[]
+    SharedConsumer invoicing =
+        orders
+            .sharedGroup("invoices", SharedGroupConfig.from(StartFrom.earliest()))
+            .consumeTransactionally(
+                (delivery, connection) -> {
+                  insertOrder(connection, delivery.message().json(Order.class)); // your own SQL
+                  return Outcome.ack(); // both commit, or neither
+                });
+    // end::topic-shared-transaction[]
+    return invoicing;
   }
 
   long operateTopic(Topic orders) {

@@ -19,6 +19,7 @@ import dev.trunkline.readme.ReadmeExamples.Order;
 import dev.trunkline.support.Awaits;
 import dev.trunkline.support.PostgresTest;
 import dev.trunkline.support.TestDatabase;
+import dev.trunkline.topic.SharedConsumer;
 import dev.trunkline.topic.SharedGroup;
 import dev.trunkline.topic.Subscription;
 import dev.trunkline.topic.Topic;
@@ -328,6 +329,20 @@ class ReadmeExamplesTest {
       assertThat(labels.deadLetters().browse(10))
           .extracting(letter -> letter.detail().orElseThrow())
           .containsExactly("no address");
+      orders.delete();
+    }
+  }
+
+  @Test
+  void a_record_of_a_shared_group_is_stored_once_with_its_ack() throws Exception {
+    try (Trunkline trunkline = Trunkline.open(database.dataSource())) {
+      Topic orders = examples.publish(trunkline, ORDER);
+
+      try (SharedConsumer consumer = examples.consumeSharedTransactionally(orders)) {
+        Awaits.until(() -> database.number("SELECT count(*) FROM orders") == 2);
+        assertThat(consumer.group()).isEqualTo("invoices");
+      }
+      assertThat(orders.group("invoices").lagInRecords()).isZero();
       orders.delete();
     }
   }
