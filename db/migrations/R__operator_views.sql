@@ -456,6 +456,7 @@ SELECT
   g.failure_policy,
   g.max_deliveries,
   g.session_timeout,
+  g.paused,
   g.created_at
 FROM trunkline.consumer_group g
 JOIN trunkline.topic t ON t.id = g.topic_id AND t.deleted_at IS NULL
@@ -473,4 +474,4 @@ CROSS JOIN LATERAL (
   WHERE l.topic = t.name AND l."group" = g.name) lag;
 
 COMMENT ON VIEW trunkline.groups IS
-  'One row per group: how many members it has, how many partitions nobody of them has, its lag over all partitions, its dead letters and parked keys.';
+  'One row per group: how many members it has, how many partitions nobody of them has, its lag over all partitions, its dead letters and parked keys, and whether it is paused, as only a shared one can be.';

@@ -24,8 +24,9 @@ final class SharedClaimStore {
    *
    * <p>Looks at the ends of two indexes per partition, lazily, until it has found one; then from
    * the segment that holds the cursor, :maxSegments at most. What retention has dropped is skipped.
-   * A member that has been declared dead gets nothing. Answers the records, or one row without a
-   * lease that says whether there was something, but in other hands at this moment.
+   * A member that has been declared dead gets nothing, and nobody anything of a paused group.
+   * Answers the records, or one row without a lease that says whether the group is paused, and
+   * whether there was something, but in other hands at this moment.
    */
   private static final String CLAIM =
       """
@@ -43,6 +44,7 @@ final class SharedClaimStore {
           SELECT p.partition
           FROM trunkline.group_partition p
           WHERE p.group_id = :groupId
+            AND EXISTS (SELECT 1 FROM trunkline.consumer_group WHERE id = :groupId AND NOT paused)
             AND p.partition >= lane.from_partition
             AND p.partition < lane.to_partition
             AND (
@@ -62,7 +64,9 @@ final class SharedClaimStore {
         ) locked
         LIMIT 1), -1)::text, true);
 
-      WITH place AS MATERIALIZED (
+      WITH flow AS MATERIALIZED (
+        SELECT paused FROM trunkline.consumer_group WHERE id = :groupId
+      ), place AS MATERIALIZED (
         SELECT p.partition, p.epoch, greatest(t.log_start, c.committed) AS from_offset, c.committed
         FROM trunkline.group_partition p
         JOIN trunkline.topic_partition t ON t.topic_id = :topicId AND t.partition = p.partition
@@ -74,6 +78,7 @@ final class SharedClaimStore {
           LIMIT 1) c
         WHERE p.group_id = :groupId
           AND p.partition = current_setting('trunkline.partition')::integer
+          AND NOT (SELECT paused FROM flow)
           AND EXISTS (SELECT 1 FROM trunkline.group_member WHERE id = :memberId)
       ), item AS MATERIALIZED (
         SELECT
@@ -138,7 +143,8 @@ final class SharedClaimStore {
         1 AS acquired,
         -1::bigint AS redelivery_id,
         (SELECT greatest(from_offset - committed, 0) FROM place) AS skipped,
-        false AS busy
+        false AS busy,
+        false AS paused
       FROM chosen
       UNION ALL
       SELECT
@@ -147,6 +153,7 @@ final class SharedClaimStore {
           SELECT 1
           FROM trunkline.group_partition p
           WHERE p.group_id = :groupId
+            AND NOT (SELECT paused FROM flow)
             AND (
               SELECT s.base_offset + cardinality(s.ids)
               FROM trunkline.segment s
@@ -157,7 +164,8 @@ final class SharedClaimStore {
               FROM trunkline.group_commit c
               WHERE c.group_id = p.group_id AND c.partition = p.partition
               ORDER BY c.id DESC
-              LIMIT 1))
+              LIMIT 1)),
+        coalesce((SELECT paused FROM flow), false)
       WHERE NOT EXISTS (SELECT 1 FROM chosen)
       """;
 
@@ -179,6 +187,7 @@ final class SharedClaimStore {
             AND w.due_at >= (SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END)
             AND w.due_at <= (SELECT coalesce(to_timestamp(nullif(:nowMs, -1) / 1000.0), clock_timestamp()))
             AND EXISTS (SELECT 1 FROM trunkline.group_member WHERE id = :memberId)
+            AND EXISTS (SELECT 1 FROM trunkline.consumer_group WHERE id = :groupId AND NOT paused)
           ORDER BY w.due_at
           LIMIT :maxRecords
           FOR UPDATE SKIP LOCKED))
@@ -219,19 +228,24 @@ final class SharedClaimStore {
         u.acquired,
         coalesce(leased.redelivery_id, -1) AS redelivery_id,
         0 AS skipped,
-        false AS busy
+        false AS busy,
+        false AS paused
       FROM leased
       CROSS JOIN LATERAL unnest(leased.offsets, leased.ids, leased.deliveries, leased.acquired)
         AS u("offset", id, deliveries, acquired)
       """;
 
-  /** When the next waiting record of a group is due, in milliseconds; like CLAIM_DUE. */
+  /**
+   * When the next waiting record of a group is due, in milliseconds; like CLAIM_DUE. Of a paused
+   * one nothing is.
+   */
   private static final String NEXT_DUE =
       """
       SELECT (extract(epoch FROM greatest(due_at - clock_timestamp(), interval '0')) * 1000)::bigint
       FROM trunkline.shared_waiting
       WHERE group_id = :groupId
         AND due_at >= (SELECT CASE WHEN :everything THEN '-infinity' ELSE clock_timestamp() - interval '10 seconds' END)
+        AND EXISTS (SELECT 1 FROM trunkline.consumer_group WHERE id = :groupId AND NOT paused)
       ORDER BY due_at
       LIMIT 1
       """;
@@ -253,6 +267,7 @@ final class SharedClaimStore {
    * @param redeliveryId -1 for a record of the log
    * @param skipped how many offsets before it retention had dropped
    * @param busy whether there was something, in other hands
+   * @param paused whether nothing was claimed because the group is paused
    */
   record Claimed(
       long leaseId,
@@ -265,7 +280,8 @@ final class SharedClaimStore {
       int acquired,
       long redeliveryId,
       long skipped,
-      boolean busy) {
+      boolean busy,
+      boolean paused) {
 
     static Claimed of(ResultSet row) throws SQLException {
       OffsetDateTime appendedAt = row.getObject("appended_at", OffsetDateTime.class);
@@ -280,7 +296,8 @@ final class SharedClaimStore {
           row.getInt("acquired"),
           row.getLong("redelivery_id"),
           row.getLong("skipped"),
-          row.getBoolean("busy"));
+          row.getBoolean("busy"),
+          row.getBoolean("paused"));
     }
   }
 

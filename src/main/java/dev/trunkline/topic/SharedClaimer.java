@@ -82,10 +82,11 @@ final class SharedClaimer {
     }
     List<SharedClaimStore.Claimed> claimed =
         database.run(session -> SharedClaimStore.claim(session, request, firstPartition.get()));
-    if (claimed.isEmpty() || claimed.get(0).leaseId() < 0) {
-      return new Claim(List.of(), !claimed.isEmpty() && claimed.get(0).busy());
-    }
     SharedClaimStore.Claimed first = claimed.get(0);
+    if (first.leaseId() < 0) {
+      member.paused(first.paused());
+      return new Claim(List.of(), first.busy());
+    }
     firstPartition.set(first.partition() + 1);
     if (first.skipped() > 0) {
       LOG.warn(

@@ -115,6 +115,10 @@ public final class SharedConsumer implements AutoCloseable {
     if (stopping || member.end() != null) {
       return UNTIL_WOKEN;
     }
+    if (member.isPaused()) {
+      giveBackWaiting();
+      return UNTIL_WOKEN;
+    }
     if (expecting) {
       expecting = false;
       idle.reset();
@@ -148,10 +152,10 @@ public final class SharedConsumer implements AutoCloseable {
       while (!stopping) {
         SharedDelivery delivery = prefetched.take();
         try {
-          if (!stopping) {
-            handle(delivery);
-          } else {
+          if (stopping || member.isPaused()) {
             settle(delivery, new Verdict.Released(Duration.ZERO));
+          } else {
+            handle(delivery);
           }
         } finally {
           prefetched.handled(delivery);

@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -23,6 +24,9 @@ final class SharedEngine {
 
   /** A notification that something waits for a shared group, and is due: this, then its id. */
   static final String DUE = "s,";
+
+  /** A notification that a shared group was paused or resumed: this, then its id. */
+  static final String PAUSED = "p,";
 
   private final Database database;
   private final Broadcast broadcast;
@@ -141,9 +145,17 @@ final class SharedEngine {
   }
 
   private void dueIn(int groupId, long millis) {
-    members.stream()
-        .filter(member -> member.group().id() == groupId)
-        .forEach(member -> member.dueIn(millis));
+    membersOf(groupId).forEach(member -> member.dueIn(millis));
+  }
+
+  private Stream<SharedMember> membersOf(int groupId) {
+    return members.stream().filter(member -> member.group().id() == groupId);
+  }
+
+  /** A group was paused, or resumed, by this process. */
+  void paused(int groupId, boolean whether) {
+    membersOf(groupId).forEach(member -> member.paused(whether));
+    broadcast.tell(PAUSED + groupId);
   }
 
   /** Nobody knows what was missed. */

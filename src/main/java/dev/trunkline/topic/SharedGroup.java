@@ -178,6 +178,50 @@ public final class SharedGroup implements AutoCloseable, MemberConsumer {
     asGroup().reset(requireNonNull(to, "to"));
   }
 
+  /**
+   * Pauses delivery, in all processes and until {@link #resume}: nothing more is claimed once this
+   * returns, pulled or pushed. Records can be published, and what is in flight can be settled:
+   * handlers that run finish, and one that is just being called may still be. What a consumer has
+   * claimed ahead it gives back, uncounted, as soon as it hears of the pause: in this process now,
+   * in others by a notification, or within the poll interval (1 s). Retention keeps what the group
+   * has not settled. Idempotent.
+   *
+   * @throws GroupNotFoundException if the group has been deleted
+   */
+  public void pause() {
+    setPaused(true);
+  }
+
+  /**
+   * Resumes delivery; wakes those who wait for records, in all processes. Idempotent.
+   *
+   * @throws GroupNotFoundException if the group has been deleted
+   */
+  public void resume() {
+    setPaused(false);
+  }
+
+  /**
+   * Whether delivery is paused, by whatever process: asks the database.
+   *
+   * @throws GroupNotFoundException if the group has been deleted
+   */
+  public boolean isPaused() {
+    engine.requireOpen();
+    return engine
+        .database()
+        .run(session -> SharedGroupStore.isPaused(session, row.id()))
+        .orElseThrow(() -> new GroupNotFoundException(row.topic(), row.name()));
+  }
+
+  private void setPaused(boolean paused) {
+    engine.requireOpen();
+    if (!engine.database().<Boolean>run(s -> SharedGroupStore.pause(s, row.id(), paused))) {
+      throw new GroupNotFoundException(row.topic(), row.name());
+    }
+    engine.shared().paused(row.id(), paused);
+  }
+
   /** Closes this object and deletes the group with its position; its dead letters stay. */
   public void delete() {
     close();

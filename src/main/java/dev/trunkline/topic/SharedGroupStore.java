@@ -6,7 +6,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
-/** Statements on shared groups as such: declare, find, alter, clear. None is hot. */
+/** Statements on shared groups as such: declare, find, alter, pause, clear. None is hot. */
 final class SharedGroupStore {
   private SharedGroupStore() {}
 
@@ -87,6 +87,22 @@ final class SharedGroupStore {
       FROM trunkline.consumer_group g
       JOIN trunkline.topic t ON t.id = g.topic_id
       WHERE g.id = :groupId AND g.kind = 'SHARED'
+      """;
+
+  /** Claims ask for it. Answers the id, unless the group has been deleted. */
+  private static final String PAUSE =
+      """
+      UPDATE trunkline.consumer_group
+      SET paused = :paused
+      WHERE id = :groupId AND kind = 'SHARED'
+      RETURNING id
+      """;
+
+  private static final String IS_PAUSED =
+      """
+      SELECT paused
+      FROM trunkline.consumer_group
+      WHERE id = :groupId
       """;
 
   /**
@@ -191,6 +207,26 @@ final class SharedGroupStore {
 
   static Optional<SharedGroupRow> find(Session session, int groupId) {
     return session.statement(FIND_BY_ID).bind("groupId", groupId).list(SharedGroupRow::of).stream()
+        .findFirst();
+  }
+
+  /** Answers whether there is such a group. */
+  static boolean pause(Session session, int groupId, boolean paused) {
+    return !session
+        .statement(PAUSE)
+        .bind("groupId", groupId)
+        .bind("paused", paused)
+        .list(row -> row.getInt(1))
+        .isEmpty();
+  }
+
+  /** Answers nothing if the group has been deleted. */
+  static Optional<Boolean> isPaused(Session session, int groupId) {
+    return session
+        .statement(IS_PAUSED)
+        .bind("groupId", groupId)
+        .list(row -> row.getBoolean(1))
+        .stream()
         .findFirst();
   }
 

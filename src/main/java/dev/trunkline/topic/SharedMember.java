@@ -5,6 +5,7 @@ import dev.trunkline.internal.loop.DueTime;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,6 +16,7 @@ final class SharedMember {
   private final SharedGroupRow group;
   private final DueTime due = new DueTime();
   private final Set<Runnable> waiting = ConcurrentHashMap.newKeySet();
+  private final AtomicBoolean paused = new AtomicBoolean();
   private volatile long id;
   private volatile @Nullable TrunklineException end;
 
@@ -48,6 +50,26 @@ final class SharedMember {
   /** Why it is no member any more, or null. */
   @Nullable TrunklineException end() {
     return end;
+  }
+
+  /**
+   * Whether its group is paused: what was last heard. It saves claims, and tells consumers to give
+   * back what waits; that nothing is claimed is for the claim to see to.
+   */
+  boolean isPaused() {
+    return paused.get();
+  }
+
+  /** Its group is paused, or is not. Wakes all who wait, if that is news. */
+  void paused(boolean whether) {
+    if (paused.getAndSet(whether) != whether) {
+      if (whether) {
+        wake();
+      } else {
+        // What fell due meanwhile was not looked for.
+        dueIn(0);
+      }
+    }
   }
 
   /** Ends a watch. */

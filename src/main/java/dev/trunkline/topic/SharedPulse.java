@@ -70,6 +70,7 @@ final class SharedPulse implements Step {
   }
 
   private void tell(SharedMember member, SharedPulseStore.Found seen) {
+    member.paused(seen.paused());
     if (seen.grown()) {
       database.inTransaction(
           session -> {

@@ -27,10 +27,11 @@ final class SharedPulseStore {
 
   /**
    * Says that members of this process are alive, and answers for each of them, if it still is one,
-   * when the next waiting record of its group is due, whether the topic has grown, and whether a
-   * member of its group is silent; and when the next lease of any group expires. One step into an
-   * index for each, and as many rows as the groups have members. Unless everything is to be looked
-   * at, the steps begin ten seconds back, so that what was settled long ago is not walked.
+   * whether its group is paused, when the next waiting record of it is due (of a paused one none
+   * is), whether the topic has grown, and whether a member of it is silent; and when the next lease
+   * of any group expires. One step into an index for each, and as many rows as the groups have
+   * members. Unless everything is to be looked at, the steps begin ten seconds back, so that what
+   * was settled long ago is not walked.
    */
   private static final String LOOK =
       """
@@ -44,10 +45,11 @@ final class SharedPulseStore {
       )
       SELECT
         m.id,
+        g.paused,
         coalesce((
           SELECT (extract(epoch FROM greatest(w.due_at - clock_timestamp(), interval '0')) * 1000)::bigint
           FROM trunkline.shared_waiting w
-          WHERE w.group_id = m.group_id AND w.due_at >= (SELECT at FROM since)
+          WHERE w.group_id = m.group_id AND w.due_at >= (SELECT at FROM since) AND NOT g.paused
           ORDER BY w.due_at
           LIMIT 1), -1) AS due_in_ms,
         coalesce((
@@ -59,8 +61,7 @@ final class SharedPulseStore {
         (
           SELECT count(*)
           FROM trunkline.topic_partition t
-          JOIN trunkline.consumer_group g ON g.topic_id = t.topic_id
-          WHERE g.id = m.group_id) > (
+          WHERE t.topic_id = g.topic_id) > (
           SELECT count(*)
           FROM trunkline.group_partition p
           WHERE p.group_id = m.group_id) AS grown,
@@ -75,6 +76,7 @@ final class SharedPulseStore {
               ORDER BY b.beat_at DESC
               LIMIT 1), other.joined_at) < clock_timestamp() - other.session_timeout) AS silent
       FROM trunkline.group_member m
+      JOIN trunkline.consumer_group g ON g.id = m.group_id
       WHERE m.id = ANY (:members::bigint[])
       """;
 
@@ -84,10 +86,17 @@ final class SharedPulseStore {
    * @param dueInMs -1 if nothing waits
    * @param expiresInMs -1 if there is no lease
    */
-  record Found(long memberId, long dueInMs, long expiresInMs, boolean grown, boolean silent) {
+  record Found(
+      long memberId,
+      boolean paused,
+      long dueInMs,
+      long expiresInMs,
+      boolean grown,
+      boolean silent) {
     static Found of(ResultSet row) throws SQLException {
       return new Found(
           row.getLong("id"),
+          row.getBoolean("paused"),
           row.getLong("due_in_ms"),
           row.getLong("expires_in_ms"),
           row.getBoolean("grown"),

@@ -127,6 +127,8 @@ final class TopicEngine {
         wake(Integer.parseInt(text.substring(PUBLISHED.length())));
       } else if (text.startsWith(MOVED)) {
         groups.announced(Integer.parseInt(text.substring(MOVED.length())));
+      } else if (text.startsWith(SharedEngine.PAUSED)) {
+        shared.lookAgain();
       } else if (text.startsWith(SharedEngine.DUE)) {
         shared.announced(Integer.parseInt(text.substring(SharedEngine.DUE.length())));
       }

@@ -91,10 +91,10 @@
  * SharedTransactionalHandling} gives each record a lease of its own, locks it, and has the ack
  * commit with the handler's SQL ({@link dev.trunkline.internal.work.HandlersTransactions}); a
  * commit whose answer was lost becomes {@link Verdict.Unsure}: failed, if the lease still holds the
- * record. {@link SharedDelivery#ack(java.sql.Connection)} is the same for a caller's transaction.
- * {@link SharedPulse} says that the members of this process are alive and looks for what was
- * missed, {@link SharedReaper} takes back what has expired and what silent members hold. {@link
- * SharedEngine} owns them.
+ * record. {@link SharedDelivery#ack(java.sql.Connection)} is the same for a caller's transaction. A
+ * claim asks whether the group is paused, and takes nothing then. {@link SharedPulse} says that the
+ * members of this process are alive and looks for what was missed, {@link SharedReaper} takes back
+ * what has expired and what silent members hold. {@link SharedEngine} owns them.
  *
  * <pre>{@code
  *            claim             ack

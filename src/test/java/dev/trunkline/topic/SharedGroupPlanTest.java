@@ -58,7 +58,12 @@ class SharedGroupPlanTest {
           new Hot("extend", SharedSettleStore.class, "EXTEND", LEASE),
           new Hot("expired", SharedReapStore.class, "EXPIRED", EXPIRY),
           new Hot("held_by", SharedReapStore.class, "HELD_BY", "using shared_lease_member_idx"),
+          new Hot("remove", SharedReapStore.class, "REMOVE", "using shared_lease_member_idx"),
           new Hot("take_back", SharedReapStore.class, "TAKE_BACK", LEASE),
+          new Hot("apart", SharedFenceStore.class, "APART", LEASE),
+          new Hot("hold", SharedFenceStore.class, "HOLD", LEASE),
+          new Hot("ack_fenced", SharedFenceStore.class, "ACK", LEASE),
+          new Hot("probe", SharedFenceStore.class, "PROBE", LEASE),
           new Hot("look", SharedPulseStore.class, "LOOK", DUE, EXPIRY),
           new Hot("prune", SharedGroupStore.class, "PRUNE_CURSORS", CURSOR));
 
@@ -92,6 +97,8 @@ class SharedGroupPlanTest {
             "fromIds", "'{1,1}'"));
     values.put("firstIds", "'{1,2,3}'");
     values.put("lastIds", "'{1,2,3}'");
+    values.put("recordId", "1");
+    values.put("idleMs", "30000");
   }
 
   @AfterEach

@@ -91,6 +91,22 @@ class SharedRetentionTest extends UpkeepFixture {
   }
 
   @Test
+  void a_paused_group_holds_what_it_has_not_settled_like_any_other() {
+    Topic topic = threeChunks(TEN_MINUTES.holdingUnread());
+    SharedGroup billing = group(topic);
+    List<SharedDelivery> claimed = claim(billing, 150);
+    billing.pause();
+    billing.ackAll(claimed);
+
+    upkeep.runOnce();
+
+    assertThat(start(topic)).isEqualTo(100);
+    assertThat(billing.lag().get(0).records()).isEqualTo(150);
+    billing.resume();
+    assertThat(claim(billing, 150)).hasSize(150);
+  }
+
+  @Test
   void a_dead_letter_holds_nothing_and_neither_does_its_way_back() {
     Topic topic = threeChunks(TEN_MINUTES.holdingUnread());
     SharedGroup billing = group(topic);
