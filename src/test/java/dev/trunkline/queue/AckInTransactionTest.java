@@ -114,6 +114,20 @@ class AckInTransactionTest extends QueueFixture {
   }
 
   @Test
+  void an_ack_of_many_that_is_refused_for_one_leaves_the_others_to_be_settled()
+      throws SQLException {
+    sendAll("a", "b");
+    List<Delivery> batch = queue.receive(2);
+    try (Connection caller = transaction()) {
+      batch.get(1).ack(caller);
+      assertThatThrownBy(() -> queue.ackAll(batch)).isInstanceOf(IllegalStateException.class);
+      batch.get(0).ack();
+      caller.commit();
+    }
+    assertThat(queue.stats().acked()).isEqualTo(2);
+  }
+
+  @Test
   void the_others_of_its_batch_are_settled_without_waiting() throws SQLException {
     sendNumbers(4);
     List<Delivery> batch = queue.receive(4);
