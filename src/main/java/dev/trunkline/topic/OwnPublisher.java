@@ -35,7 +35,8 @@ final class OwnPublisher {
           .database()
           .run(
               session -> {
-                List<RecordId> ids = publisher.publishUnflushed(session, messages);
+                List<RecordId> ids =
+                    publisher.publish(session, messages, RecordStore.Waiting.LATER);
                 engine.published(topic.id());
                 RecordStore.flush(session);
                 return ids;
@@ -43,8 +44,13 @@ final class OwnPublisher {
     }
     List<RecordId> ids =
         isOneStatement
-            ? engine.database().run(session -> publisher.publish(session, messages))
-            : engine.database().inTransaction(session -> publisher.publish(session, messages));
+            ? engine
+                .database()
+                .run(session -> publisher.publish(session, messages, RecordStore.Waiting.AT_COMMIT))
+            : engine
+                .database()
+                .inTransaction(
+                    session -> publisher.publish(session, messages, RecordStore.Waiting.AT_COMMIT));
     engine.published(topic.id());
     return ids;
   }

@@ -8,8 +8,6 @@ import dev.trunkline.internal.db.Session;
 import dev.trunkline.message.Message;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
-import java.util.function.Function;
 
 /**
  * Publishes messages of any number by statements of bounded size. Thread-safe; the transaction
@@ -37,39 +35,29 @@ final class Publisher {
    *     transaction has to end
    * @throws TopicNotFoundException if the topic has been deleted
    */
-  List<RecordId> publish(Session session, Iterable<Message> messages) {
-    return publish(messages, batch -> RecordStore.publish(session, topic.id(), batch));
-  }
-
-  /** The same, not waiting for the disk: see {@link RecordStore#flush}. */
-  List<RecordId> publishUnflushed(Session session, Iterable<Message> messages) {
-    return publish(messages, batch -> RecordStore.publishUnflushed(session, topic.id(), batch));
-  }
-
-  /** Stores a batch; nothing if the topic has been deleted. */
-  private interface Storing extends Function<OutgoingRecords, Optional<RecordStore.Stored>> {}
-
-  private List<RecordId> publish(Iterable<Message> messages, Storing storing) {
+  List<RecordId> publish(Session session, Iterable<Message> messages, RecordStore.Waiting waiting) {
     List<RecordId> ids = new ArrayList<>();
     OutgoingRecords batch = new OutgoingRecords();
     for (Message message : messages) {
       check(message);
       if (batch.isFullFor(message)) {
-        store(storing, batch, ids);
+        store(session, batch, waiting, ids);
         batch = new OutgoingRecords();
       }
       batch.add(message, partitioner.partitionFor(message, partitions));
     }
-    store(storing, batch, ids);
+    store(session, batch, waiting, ids);
     return ids;
   }
 
-  private void store(Storing storing, OutgoingRecords batch, List<RecordId> ids) {
+  private void store(
+      Session session, OutgoingRecords batch, RecordStore.Waiting waiting, List<RecordId> ids) {
     if (batch.isEmpty()) {
       return;
     }
     RecordStore.Stored stored =
-        storing.apply(batch).orElseThrow(() -> new TopicNotFoundException(topic.name()));
+        RecordStore.publish(session, topic.id(), batch, waiting)
+            .orElseThrow(() -> new TopicNotFoundException(topic.name()));
     ids.addAll(batch.known(stored.ids()));
     partitions = stored.partitions();
   }

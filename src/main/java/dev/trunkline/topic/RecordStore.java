@@ -18,8 +18,10 @@ final class RecordStore {
   private RecordStore() {}
 
   /**
-   * Stores records. Runs on the caller's connection, too: inserts only, no setting is changed, no
-   * lock is taken that another publisher could wait for.
+   * Stores records. Runs on the caller's connection, too: inserts only, no setting is changed
+   * there, no lock is taken that another publisher could wait for. In a transaction of ours
+   * :waiting says whether the commit waits for the disk, whatever the pool says; a setting in the
+   * same statement costs less than one before it.
    *
    * <p>The transaction gets its xid before the first id is drawn, whoever draws it: the sequencer
    * relies on that (see SequenceStore). Ids are handed out in the order of the arrays. A
@@ -49,6 +51,11 @@ final class RecordStore {
             partitions,
             pg_current_xact_id() AS xid,
             pg_relation_is_updatable('trunkline.chunk'::regclass, false) AS chunks_are_known,
+            CASE
+              WHEN :waiting = 'LATER' THEN set_config('synchronous_commit', 'off', true)
+              WHEN :waiting = 'AT_COMMIT' AND current_setting('synchronous_commit') = 'off'
+                THEN set_config('synchronous_commit', 'on', true)
+            END AS commit_is_set,
             ARRAY(
               SELECT nextval(CASE WHEN pg_current_xact_id() IS NOT NULL THEN id_sequence END)
               FROM generate_series(1, :count)) AS ids
@@ -143,14 +150,14 @@ final class RecordStore {
     }
   }
 
-  /** On disk when it returns. Answers nothing if the topic has been deleted. */
-  static Optional<Stored> publish(Session session, int topicId, OutgoingRecords records) {
-    return stored(session.durable(PUBLISH), topicId, records);
-  }
-
-  /** The same, not waiting for the disk. */
-  static Optional<Stored> publishUnflushed(Session session, int topicId, OutgoingRecords records) {
-    return stored(session.relaxed(PUBLISH), topicId, records);
+  /** When a publish waits for the disk. */
+  enum Waiting {
+    /** At the commit, whatever the pool says. In a transaction of ours. */
+    AT_COMMIT,
+    /** Not before {@link #flush}. In a transaction of ours. */
+    LATER,
+    /** As the caller's settings say, in his transaction. */
+    AS_CALLER_SAYS
   }
 
   /** What was committed on this connection before is on disk when this returns. */
@@ -158,10 +165,13 @@ final class RecordStore {
     session.durable(FLUSH).run();
   }
 
-  private static Optional<Stored> stored(
-      Session.Rows statement, int topicId, OutgoingRecords records) {
-    return statement
+  /** Answers nothing if the topic has been deleted. */
+  static Optional<Stored> publish(
+      Session session, int topicId, OutgoingRecords records, Waiting waiting) {
+    return session
+        .statement(PUBLISH)
         .bind("topicId", topicId)
+        .bind("waiting", waiting.name())
         .bind("count", records.count())
         .bindArray("payloads", records.payloads())
         .bindArray("partitions", records.partitions())

@@ -104,7 +104,8 @@ public final class Topic {
         .on(
             connection,
             session -> {
-              List<RecordId> ids = publisher.publish(session, messages);
+              List<RecordId> ids =
+                  publisher.publish(session, messages, RecordStore.Waiting.AS_CALLER_SAYS);
               if (engine.config().notifiesInCallers()) {
                 engine.broadcast().tellAtCommit(session, engine.publication(row.id()));
               }

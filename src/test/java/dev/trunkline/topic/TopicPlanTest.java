@@ -220,7 +220,7 @@ class TopicPlanTest {
 
   private Plans prepared() throws SQLException {
     Plans plans = new Plans(database.connect());
-    plans.prepare("publish", Plans.sql(RecordStore.class, "PUBLISH"), Plans.prelude("DURABLE"));
+    plans.prepare("publish", Plans.sql(RecordStore.class, "PUBLISH"));
     String[] sequence = Plans.sql(SequenceStore.class, "SEQUENCE").split(";", 2);
     String prelude = sequence[0].replace(":topicId", String.valueOf(topicId)).replace(":lock", "1");
     plans.prepare("sequence", sequence[1], prelude);
@@ -243,6 +243,7 @@ class TopicPlanTest {
     values.put("payloads", "'{a,b}'");
     values.put("partitions", "'{0,1}'");
     values.put("count", "2");
+    values.put("waiting", "'AT_COMMIT'");
     values.put("noTime", "-1");
     values.put("batchEnds", "'{1,2}'");
     values.put("batchBytes", "'{1,1}'");
