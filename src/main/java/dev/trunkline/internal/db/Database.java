@@ -10,15 +10,6 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.concurrent.Semaphore;
 import javax.sql.DataSource;
-import org.jdbi.v3.core.ConnectionFactory;
-import org.jdbi.v3.core.Handle;
-import org.jdbi.v3.core.Jdbi;
-import org.jdbi.v3.core.JdbiException;
-import org.jdbi.v3.core.config.Configurable;
-import org.jdbi.v3.core.statement.ColonPrefixSqlParser;
-import org.jdbi.v3.core.statement.SqlParser;
-import org.jdbi.v3.core.statement.SqlStatements;
-import org.jdbi.v3.core.statement.TemplateEngine;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.PGConnection;
 import org.postgresql.jdbc.PreferQueryMode;
@@ -42,11 +33,7 @@ public final class Database {
    */
   private static final int CONNECTIONS_OF_OUR_OWN = 3;
 
-  /** Shared, since it remembers what it has parsed. */
-  private static final SqlParser PARSER = new ColonPrefixSqlParser();
-
   private final DataSource dataSource;
-  private final Jdbi jdbi;
   private final Semaphore transactionSlots;
 
   /**
@@ -64,8 +51,6 @@ public final class Database {
   /** Remembers the pool; {@link #inspect} connects. */
   public Database(DataSource dataSource) {
     this.dataSource = requireNonNull(dataSource, "dataSource");
-    this.jdbi = Jdbi.create(dataSource);
-    configure(jdbi);
     int handlers =
         dataSource instanceof HikariDataSource pool
             ? pool.getMaximumPoolSize() - CONNECTIONS_OF_OUR_OWN
@@ -118,11 +103,7 @@ public final class Database {
    */
   public <T extends @Nullable Object> T on(Connection connection, Work<T> work) {
     requireNonNull(connection, "connection");
-    try (Handle handle = open(connection)) {
-      return work.on(new Session(handle, false));
-    } catch (JdbiException e) {
-      throw translated(e);
-    }
+    return work.on(new Session(connection, false));
   }
 
   /**
@@ -131,16 +112,16 @@ public final class Database {
    * @throws DatabaseException if there is no connection to be had
    */
   public OwnTransaction begin() {
-    Handle handle;
+    Connection connection;
     try {
-      handle = jdbi.open();
-    } catch (JdbiException e) {
+      connection = dataSource.getConnection();
+    } catch (SQLException e) {
       throw translated(e);
     }
     try {
-      return new OwnTransaction(handle, isolationDiffers);
+      return new OwnTransaction(connection, isolationDiffers);
     } catch (SQLException e) {
-      handle.close();
+      close(connection);
       throw translated(e);
     }
   }
@@ -173,15 +154,14 @@ public final class Database {
   }
 
   private <T extends @Nullable Object> T onOwn(boolean autoCommit, Work<T> work) {
-    try (Handle handle = jdbi.open()) {
-      Connection connection = handle.getConnection();
+    try (Connection connection = dataSource.getConnection()) {
       boolean autoCommitBefore = connection.getAutoCommit();
       int isolationBefore = isolationDiffers ? readCommitted(connection) : 0;
       if (autoCommitBefore != autoCommit) {
         connection.setAutoCommit(autoCommit);
       }
       try {
-        T result = work.on(new Session(handle, true));
+        T result = work.on(new Session(connection, true));
         if (!autoCommit) {
           connection.commit();
         }
@@ -194,7 +174,7 @@ public final class Database {
       } finally {
         restore(connection, autoCommitBefore, isolationBefore);
       }
-    } catch (JdbiException | SQLException e) {
+    } catch (SQLException e) {
       throw translated(e);
     }
   }
@@ -234,27 +214,13 @@ public final class Database {
     }
   }
 
-  /** A handle on a connection that somebody else closes. */
-  private static Handle open(Connection connection) {
-    Handle handle =
-        Jdbi.open(
-            new ConnectionFactory() {
-              @Override
-              public Connection openConnection() {
-                return connection;
-              }
-
-              @Override
-              public void closeConnection(Connection closed) {
-                // Whoever opened it closes it.
-              }
-            });
-    configure(handle);
-    return handle;
-  }
-
-  private static void configure(Configurable<?> jdbi) {
-    jdbi.getConfig(SqlStatements.class).setSqlParser(PARSER).setTemplateEngine(TemplateEngine.NOP);
+  /** Of a transaction that is over; a connection that is broken need not be told. */
+  static void close(Connection connection) {
+    try {
+      connection.close();
+    } catch (SQLException e) {
+      LOG.debug("a connection could not be closed", e);
+    }
   }
 
   static DatabaseException translated(Exception failure) {

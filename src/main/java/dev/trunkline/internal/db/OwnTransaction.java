@@ -3,8 +3,6 @@ package dev.trunkline.internal.db;
 import dev.trunkline.error.DatabaseException;
 import java.sql.Connection;
 import java.sql.SQLException;
-import org.jdbi.v3.core.Handle;
-import org.jdbi.v3.core.JdbiException;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.PGConnection;
 import org.slf4j.Logger;
@@ -17,15 +15,13 @@ import org.slf4j.LoggerFactory;
 public final class OwnTransaction implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(OwnTransaction.class);
 
-  private final Handle handle;
   private final Connection connection;
   private final boolean autoCommitBefore;
   private final int isolationBefore;
   private boolean open = true;
 
-  OwnTransaction(Handle handle, boolean isolationDiffers) throws SQLException {
-    this.handle = handle;
-    this.connection = handle.getConnection();
+  OwnTransaction(Connection connection, boolean isolationDiffers) throws SQLException {
+    this.connection = connection;
     this.autoCommitBefore = connection.getAutoCommit();
     this.isolationBefore = isolationDiffers ? Database.readCommitted(connection) : 0;
     if (autoCommitBefore) {
@@ -39,11 +35,7 @@ public final class OwnTransaction implements AutoCloseable {
    * @throws DatabaseException if one of them fails
    */
   public <T extends @Nullable Object> T run(Work<T> work) {
-    try {
-      return work.on(new Session(handle, false));
-    } catch (JdbiException e) {
-      throw Database.translated(e);
-    }
+    return work.on(new Session(connection, false));
   }
 
   /** For everybody else's. */
@@ -93,7 +85,7 @@ public final class OwnTransaction implements AutoCloseable {
       // The connection is broken, so the server rolls back by itself; the pool finds out, too.
       LOG.debug("a transaction could not be rolled back", e);
     } finally {
-      handle.close();
+      Database.close(connection);
     }
   }
 }

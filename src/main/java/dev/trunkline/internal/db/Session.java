@@ -1,14 +1,16 @@
 package dev.trunkline.internal.db;
 
+import dev.trunkline.error.DatabaseException;
+import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
-import org.jdbi.v3.core.Handle;
-import org.jdbi.v3.core.statement.Query;
 
 /**
  * A connection in use by one call: the stores' way to run statements. Not thread-safe; lives only
@@ -28,17 +30,17 @@ public final class Session {
 
   private static final ConcurrentMap<List<String>, String> PAIRS = new ConcurrentHashMap<>();
 
-  private final Handle handle;
+  private final Connection connection;
   private final boolean ours;
 
-  Session(Handle handle, boolean ours) {
-    this.handle = handle;
+  Session(Connection connection, boolean ours) {
+    this.connection = connection;
     this.ours = ours;
   }
 
   /** A statement as it stands. */
   public Rows statement(String sql) {
-    return new Rows(handle.createQuery(sql), 0);
+    return new Rows(connection, sql, 0);
   }
 
   /**
@@ -49,7 +51,7 @@ public final class Session {
     if (!ours) {
       throw new IllegalStateException("a caller's connection keeps its own settings");
     }
-    return new Rows(handle.createQuery(RELAXED.computeIfAbsent(sql, Prelude.RELAXED::before)), 1);
+    return new Rows(connection, RELAXED.computeIfAbsent(sql, Prelude.RELAXED::before), 1);
   }
 
   /** Like {@link #relaxed}, for one of many texts that differ in the name of a table. */
@@ -57,7 +59,7 @@ public final class Session {
     if (!ours) {
       throw new IllegalStateException("a caller's connection keeps its own settings");
     }
-    return new Rows(handle.createQuery(Prelude.RELAXED.before(sql)), 1);
+    return new Rows(connection, Prelude.RELAXED.before(sql), 1);
   }
 
   /** A read of a partitioned table, planned for its values. Never on a caller's connection. */
@@ -65,8 +67,7 @@ public final class Session {
     if (!ours) {
       throw new IllegalStateException("a caller's connection keeps its own settings");
     }
-    return new Rows(
-        handle.createQuery(REPLANNED.computeIfAbsent(sql, Prelude.REPLANNED::before)), 1);
+    return new Rows(connection, REPLANNED.computeIfAbsent(sql, Prelude.REPLANNED::before), 1);
   }
 
   /**
@@ -74,12 +75,12 @@ public final class Session {
    * answers the rows of the second. The second sees what was committed before the first returned.
    */
   public Rows second(String sql) {
-    return new Rows(handle.createQuery(sql), 1);
+    return new Rows(connection, sql, 1);
   }
 
   /** The same for a text of three statements; answers the rows of the third. */
   public Rows third(String sql) {
-    return new Rows(handle.createQuery(sql), 2);
+    return new Rows(connection, sql, 2);
   }
 
   /** Like {@link #second}, with what {@link #relaxed} sets. Never on a caller's connection. */
@@ -87,7 +88,7 @@ public final class Session {
     if (!ours) {
       throw new IllegalStateException("a caller's connection keeps its own settings");
     }
-    return new Rows(handle.createQuery(RELAXED.computeIfAbsent(sql, Prelude.RELAXED::before)), 2);
+    return new Rows(connection, RELAXED.computeIfAbsent(sql, Prelude.RELAXED::before), 2);
   }
 
   /**
@@ -96,7 +97,7 @@ public final class Session {
    */
   public Rows durable(String sql) {
     return ours
-        ? new Rows(handle.createQuery(DURABLE.computeIfAbsent(sql, Prelude.DURABLE::before)), 1)
+        ? new Rows(connection, DURABLE.computeIfAbsent(sql, Prelude.DURABLE::before), 1)
         : statement(sql);
   }
 
@@ -111,15 +112,14 @@ public final class Session {
     String pair = PAIRS.computeIfAbsent(List.of(first, second), both -> String.join(";\n", both));
     if (ours) {
       return new Rows(
-          handle.createQuery(DURABLE_PINNED.computeIfAbsent(pair, Prelude.DURABLE_PINNED::before)),
-          2);
+          connection, DURABLE_PINNED.computeIfAbsent(pair, Prelude.DURABLE_PINNED::before), 2);
     }
-    if (Database.commitsEachStatement(handle.getConnection())) {
+    if (Database.commitsEachStatement(connection)) {
       throw new IllegalStateException(
           "the connection is in auto-commit mode, and preferQueryMode=simple sends one statement at"
               + " a time: two would not be one transaction");
     }
-    return new Rows(handle.createQuery(PINNED.computeIfAbsent(pair, Prelude::pinned)), 2);
+    return new Rows(connection, PINNED.computeIfAbsent(pair, Prelude::pinned), 2);
   }
 
   /** A statement that is on disk when it returns, with its plan pinned. On ours only. */
@@ -128,7 +128,7 @@ public final class Session {
       throw new IllegalStateException("a caller's connection keeps its own settings");
     }
     return new Rows(
-        handle.createQuery(DURABLE_PINNED.computeIfAbsent(sql, Prelude.DURABLE_PINNED::before)), 1);
+        connection, DURABLE_PINNED.computeIfAbsent(sql, Prelude.DURABLE_PINNED::before), 1);
   }
 
   /**
@@ -136,7 +136,7 @@ public final class Session {
    * were when it is done.
    */
   public Rows pinned(String sql) {
-    return new Rows(handle.createQuery(PINNED.computeIfAbsent(sql, Prelude::pinned)), 1);
+    return new Rows(connection, PINNED.computeIfAbsent(sql, Prelude::pinned), 1);
   }
 
   /**
@@ -154,7 +154,7 @@ public final class Session {
     if (!ours) {
       throw new IllegalStateException("a caller's connection is the caller's");
     }
-    return new HandlersConnection(handle.getConnection());
+    return new HandlersConnection(connection);
   }
 
   /** Maps the current row of a result. */
@@ -173,82 +173,103 @@ public final class Session {
    * Optional values are passed as -1 and turned into null by {@code nullif}.
    */
   public static final class Rows {
-    private final Query query;
+    private final Connection connection;
+    private final NamedSql statement;
     private final int statementsBefore;
+    private final Map<String, Object> values = new HashMap<>();
 
-    Rows(Query query, int statementsBefore) {
-      this.query = query;
+    Rows(Connection connection, String sql, int statementsBefore) {
+      this.connection = connection;
+      this.statement = NamedSql.of(sql, connection);
       this.statementsBefore = statementsBefore;
     }
 
     /** Binds an integer. */
     public Rows bind(String name, int value) {
-      query.bind(name, value);
+      values.put(name, value);
       return this;
     }
 
     /** Binds a bigint. */
     public Rows bind(String name, long value) {
-      query.bind(name, value);
+      values.put(name, value);
       return this;
     }
 
     /** Binds a boolean. */
     public Rows bind(String name, boolean value) {
-      query.bind(name, value);
+      values.put(name, value);
       return this;
     }
 
     /** Binds a double precision. */
     public Rows bind(String name, double value) {
-      query.bind(name, value);
+      values.put(name, value);
       return this;
     }
 
     /** Binds a text. */
     public Rows bind(String name, String value) {
-      query.bind(name, value);
+      values.put(name, value);
       return this;
     }
 
     /** Binds an array: long[], int[], short[], String[] or byte[][]. */
     public Rows bindArray(String name, Object array) {
-      query.bind(name, (position, statement, context) -> statement.setObject(position, array));
+      values.put(name, array);
       return this;
     }
 
-    /** Runs the statement and reads all its rows. */
+    /**
+     * Runs the statement and reads all its rows.
+     *
+     * @throws DatabaseException if it fails
+     */
     public <T> List<T> list(RowMapper<T> mapper) {
-      return query.execute(
-          (statements, context) -> {
-            try (context) {
-              List<T> rows = new ArrayList<>();
-              try (ResultSet result = result(statements.get())) {
-                while (result.next()) {
-                  rows.add(mapper.map(result));
-                }
-              }
-              return rows;
-            }
-          });
-    }
-
-    /** Runs a statement that answers nothing, or whose answer does not matter. */
-    public void run() {
-      query.execute(
-          (statements, context) -> {
-            try (context) {
-              statements.get();
-              return true;
-            }
-          });
-    }
-
-    private ResultSet result(PreparedStatement statement) throws SQLException {
-      for (int before = 0; before < statementsBefore; before++) {
-        statement.getMoreResults();
+      try (PreparedStatement running = connection.prepareStatement(statement.sql())) {
+        execute(running);
+        List<T> rows = new ArrayList<>();
+        try (ResultSet result = result(running)) {
+          while (result.next()) {
+            rows.add(mapper.map(result));
+          }
+        }
+        return rows;
+      } catch (SQLException e) {
+        throw Database.translated(e);
       }
-      return statement.getResultSet();
+    }
+
+    /**
+     * Runs a statement that answers nothing, or whose answer does not matter.
+     *
+     * @throws DatabaseException if it fails
+     */
+    public void run() {
+      try (PreparedStatement running = connection.prepareStatement(statement.sql())) {
+        execute(running);
+      } catch (SQLException e) {
+        throw Database.translated(e);
+      }
+    }
+
+    private void execute(PreparedStatement running) throws SQLException {
+      int position = 1;
+      for (String name : statement.names()) {
+        Object value = values.get(name);
+        if (value == null) {
+          throw new IllegalStateException("parameter \"" + name + "\" was not bound");
+        }
+        running.setObject(position++, value);
+      }
+      running.execute();
+    }
+
+    private ResultSet result(PreparedStatement running) throws SQLException {
+      for (int before = 0; before < statementsBefore; before++) {
+        running.getMoreResults();
+      }
+      return running.getResultSet();
     }
   }
 }
