@@ -172,10 +172,10 @@ class LongTransactionTest {
       other.awaitLine("read " + count);
     }
     assertThat(database.number("SELECT max(cardinality(ids)) FROM trunkline.segment"))
-        .isEqualTo(200);
-    // Cut at 200 records, and where a mebibyte of payloads is full.
+        .isBetween(150L, 200L);
+    // Cut at 150 to 200 records, and where a mebibyte of payloads is full.
     long mebibytes = database.number("SELECT sum(bytes) >> 20 FROM trunkline.segment");
     assertThat(database.number("SELECT count(*) FROM trunkline.segment"))
-        .isBetween(count / 200L, count / 200L + mebibytes);
+        .isBetween(count / 200L, count / 150L + 1 + mebibytes);
   }
 }

@@ -16,6 +16,7 @@ import java.sql.Savepoint;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
@@ -129,6 +130,45 @@ class PublishTest {
                     TopicRecord::id, record -> record.message().text()));
     assertThat(ids.stream().map(byId::get).toList())
         .isEqualTo(messages.stream().map(Message::text).toList());
+  }
+
+  @Test
+  void each_message_of_a_batch_over_all_partitions_keeps_what_is_its_own() {
+    Map<String, Message> sent = new HashMap<>();
+    for (int i = 0; i < 60; i++) {
+      String key = "key-" + i;
+      Message message =
+          i % 11 == 10 ? Message.tombstone(key) : Message.text("text " + i).withKey(key);
+      if (i % 2 == 0) {
+        message = message.withTimestamp(Instant.EPOCH.plusSeconds(i - 30).plusNanos(i * 1_000));
+      }
+      if (i % 3 == 0) {
+        message = message.withType("type-" + i);
+      }
+      if (i % 5 == 0) {
+        message = message.withHeader("number", String.valueOf(i));
+      }
+      sent.put(key, message);
+    }
+
+    topic.publishAll(List.copyOf(sent.values()));
+
+    List<TopicRecord> all = all();
+    assertThat(all).hasSize(60);
+    assertThat(all.stream().map(TopicRecord::partition).distinct()).hasSizeGreaterThan(1);
+    for (TopicRecord record : all) {
+      Message message = sent.get(record.key().orElseThrow());
+      assertThat(record.message().payload()).isEqualTo(message.payload());
+      assertThat(record.isTombstone()).isEqualTo(message.isTombstone());
+      assertThat(record.message().type()).isEqualTo(message.type());
+      assertThat(record.message().headers()).isEqualTo(message.headers());
+      assertThat(record.message().contentType()).isEqualTo(message.contentType());
+      message
+          .timestamp()
+          .ifPresentOrElse(
+              timestamp -> assertThat(record.sourceAt()).isEqualTo(timestamp),
+              () -> assertThat(record.sourceAt()).isAfter(Instant.EPOCH.plusSeconds(3_600)));
+    }
   }
 
   @Test
