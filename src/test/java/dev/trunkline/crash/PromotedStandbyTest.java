@@ -137,10 +137,17 @@ class PromotedStandbyTest {
   private static void copy(OwnServer primary, OwnServer standby) throws SQLException, IOException {
     try (Connection connection = primary.connect("postgres");
         Statement statement = connection.createStatement()) {
-      statement.execute("SELECT pg_backup_start('copy', true)");
+      boolean before15 = connection.getMetaData().getDatabaseMajorVersion() < 15;
+      statement.execute(
+          before15
+              ? "SELECT pg_start_backup('copy', true, false)"
+              : "SELECT pg_backup_start('copy', true)");
       copyFiles(primary.data(), standby.data());
       try (ResultSet stopped =
-          statement.executeQuery("SELECT labelfile FROM pg_backup_stop(false)")) {
+          statement.executeQuery(
+              before15
+                  ? "SELECT labelfile FROM pg_stop_backup(false, false)"
+                  : "SELECT labelfile FROM pg_backup_stop(false)")) {
         stopped.next();
         Files.writeString(standby.data().resolve("backup_label"), stopped.getString(1));
       }
