@@ -59,12 +59,24 @@ class PublishedEarlyTest {
 
   @Test
   void what_publish_has_returned_for_is_there_after_a_crash() throws SQLException {
+    publishAndCrash(topic);
+  }
+
+  @Test
+  void so_it_is_where_nobody_reads_whatever_the_pool_says_of_commits() throws SQLException {
+    assertThat(server.run(DATABASE, "SHOW synchronous_commit")).isEqualTo("off");
+    try (Trunkline other = Trunkline.open(pool)) {
+      publishAndCrash(other.topic("early", topic.config()));
+    }
+  }
+
+  private void publishAndCrash(Topic publisher) throws SQLException {
     try (Connection sequencer = server.connect(DATABASE);
         Statement statement = sequencer.createStatement()) {
       // Nobody takes a step: its commit would bring the record to the disk as well.
       statement.execute(
           "SELECT pg_advisory_lock(1416776814, id) FROM trunkline.topic WHERE name = 'early'");
-      topic.publish(Message.text("confirmed"));
+      publisher.publish(Message.text("confirmed"));
       server.crash();
     }
     server.start();
