@@ -32,6 +32,7 @@ final class FlowStore {
       SELECT
         set_config('enable_seqscan', 'off', true),
         set_config('enable_bitmapscan', 'off', true),
+        set_config('enable_sort', 'off', true),
         set_config('plan_cache_mode', 'force_generic_plan', true),
         set_config('jit', 'off', true),
         set_config('idle_in_transaction_session_timeout', least(

@@ -58,6 +58,7 @@ final class SequenceStore {
         set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), true),
         set_config('enable_seqscan', 'off', true),
         set_config('enable_bitmapscan', 'off', true),
+        set_config('enable_sort', 'off', true),
         set_config('plan_cache_mode', 'force_generic_plan', true),
         set_config('jit', 'off', true),
         set_config('trunkline.last_id', coalesce(pg_sequence_last_value(id_sequence), 0)::text, true),

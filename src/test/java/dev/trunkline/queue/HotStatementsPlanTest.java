@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.trunkline.deadletter.DeadLetterStore;
 import dev.trunkline.support.Plans;
 import dev.trunkline.support.PostgresTest;
+import dev.trunkline.support.SmallestIndex;
 import dev.trunkline.support.TestDatabase;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -247,6 +248,31 @@ class HotStatementsPlanTest {
       database.execute("VACUUM trunkline.ready, trunkline.scheduled");
       check(all, "drained, statistics of 1M", old);
     }
+    all.assertAll();
+  }
+
+  /** A plan is made where there is next to nothing, so that all indexes look alike, and kept. */
+  @Test
+  void no_index_is_taken_for_another_because_it_is_smaller() throws SQLException {
+    List<String> tables = List.of("ready", "scheduled", "lease", "tally", "message");
+    SoftAssertions all = new SoftAssertions();
+    SmallestIndex.each(
+        database,
+        tables,
+        () -> {
+          backlog.ready(1_000);
+          backlog.scheduled(1_000);
+          backlog.leases(1_000);
+          backlog.unfolded(1_000);
+          tables.forEach(table -> database.execute("DELETE FROM trunkline." + table));
+        },
+        state -> {
+          try (Plans plans = prepared()) {
+            for (Hot hot : HOT) {
+              check(all, state, hot, plans.of(hot.name(), values));
+            }
+          }
+        });
     all.assertAll();
   }
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.trunkline.support.Plans;
 import dev.trunkline.support.PostgresTest;
+import dev.trunkline.support.SmallestIndex;
 import dev.trunkline.support.TestDatabase;
 import java.sql.SQLException;
 import java.util.HashMap;
@@ -93,7 +94,7 @@ class KeyedPlansTest {
     SoftAssertions all = new SoftAssertions();
     try (Plans old = prepared()) {
       check(all, "empty", old);
-      grow();
+      grow(100_000);
       check(all, "grown, not analysed", old);
       database.execute("VACUUM ANALYZE");
       check(all, "grown, analysed", old);
@@ -104,8 +105,8 @@ class KeyedPlansTest {
     all.assertAll();
   }
 
-  /** A hundred thousand messages of one key, and one each of twenty thousand others. */
-  private void grow() {
+  /** Messages of one key, and one each of a fifth as many others. */
+  private void grow(int hot) {
     database.execute(
         """
         INSERT INTO trunkline.queue (
@@ -114,8 +115,8 @@ class KeyedPlansTest {
         VALUES ('plans', '30 s', '1 s', '1 s', 1, 'NONE', 1000, 'FIFO', 'BLOCK');
         INSERT INTO trunkline.consumer (host, pid, heartbeat_timeout) VALUES ('h', 1, '1 h');
         INSERT INTO trunkline.message (id, queue_id, priority, key, payload)
-        SELECT n, (SELECT id FROM trunkline.queue), 0, CASE WHEN n <= 100000 THEN 'hot' ELSE 'k' || n END, 'x'
-        FROM generate_series(1, 120000) n;
+        SELECT n, (SELECT id FROM trunkline.queue), 0, CASE WHEN n <= %1$d THEN 'hot' ELSE 'k' || n END, 'x'
+        FROM generate_series(1, %1$d * 6 / 5) n;
         INSERT INTO trunkline.line (id, queue_id, bytes, key)
         SELECT id, queue_id, 1, key FROM trunkline.message;
         INSERT INTO trunkline.open_key (queue_id, key)
@@ -125,7 +126,8 @@ class KeyedPlansTest {
         INSERT INTO trunkline.turn (seq, from_id, queue_id, key)
         SELECT min(id), 0, queue_id, key FROM trunkline.line GROUP BY queue_id, key;
         SELECT setval('trunkline.message_id_seq', 200000);
-        """);
+        """
+            .formatted(hot));
     values.put("queueId", String.valueOf(database.number("SELECT id FROM trunkline.queue")));
     values.put("consumerId", String.valueOf(database.number("SELECT id FROM trunkline.consumer")));
   }
@@ -136,6 +138,30 @@ class KeyedPlansTest {
           .as("pages of a claim from a hundred keys, one of them hot")
           .isBetween(100L, 6_000L);
     }
+  }
+
+  /** A plan is made where there is next to nothing, so that all indexes look alike, and kept. */
+  @Test
+  void no_index_is_taken_for_another_because_it_is_smaller() throws SQLException {
+    List<String> tables = List.of("message", "line", "turn", "turn_later", "open_key", "key_mark");
+    SoftAssertions all = new SoftAssertions();
+    SmallestIndex.each(
+        database,
+        tables,
+        () -> {
+          grow(1_000);
+          tables.forEach(table -> database.execute("DELETE FROM trunkline." + table));
+          database.execute("DELETE FROM trunkline.consumer");
+          database.execute("DELETE FROM trunkline.queue");
+        },
+        state -> {
+          try (Plans plans = prepared()) {
+            for (Hot hot : HOT) {
+              check(all, state, hot, plans.of(hot.name(), values));
+            }
+          }
+        });
+    all.assertAll();
   }
 
   private void check(SoftAssertions all, String state, Plans old) throws SQLException {

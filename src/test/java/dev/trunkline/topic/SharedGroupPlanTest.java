@@ -2,6 +2,7 @@ package dev.trunkline.topic;
 
 import dev.trunkline.support.Plans;
 import dev.trunkline.support.PostgresTest;
+import dev.trunkline.support.SmallestIndex;
 import dev.trunkline.support.TestDatabase;
 import java.sql.Connection;
 import java.sql.SQLException;
@@ -30,6 +31,15 @@ class SharedGroupPlanTest {
   private static final Pattern WHOLE_INDEX =
       Pattern.compile(
           "Index (Only )?Scan (Backward )?using \\w+ on " + HOT_TABLES + ".*\\n(?! *Index Cond:)");
+
+  private static final List<String> TABLES =
+      List.of(
+          "shared_lease",
+          "shared_waiting",
+          "segment",
+          "group_commit",
+          "group_member",
+          "group_partition");
 
   /** A statement, and what its plan is made of. */
   private record Hot(String name, Class<?> store, String constant, String... parts) {}
@@ -114,7 +124,7 @@ class SharedGroupPlanTest {
       check(all, "empty", old);
       analyze();
       check(all, "empty, analysed", old);
-      grow();
+      grow(50_000);
       check(all, "grown, statistics of nothing", old);
       analyze();
       check(all, "grown, analysed", old);
@@ -133,7 +143,7 @@ class SharedGroupPlanTest {
       old.prepare("lags", Plans.sql(LagStore.class, "LAG"));
       values.put("groupId", "-1");
       old.of("lags", values);
-      grow();
+      grow(50_000);
       for (int round = 0; round < 2; round++) {
         try (Plans fresh = new Plans(database.connect())) {
           fresh.prepare("lags", Plans.sql(LagStore.class, "LAG"));
@@ -149,6 +159,28 @@ class SharedGroupPlanTest {
       }
       all.assertThat(old.buffers("lags", values)).as("pages").isLessThan(2_000);
     }
+    all.assertAll();
+  }
+
+  /** A plan is made where there is next to nothing, so that all indexes look alike, and kept. */
+  @Test
+  void no_index_is_taken_for_another_because_it_is_smaller() throws SQLException {
+    SoftAssertions all = new SoftAssertions();
+    SmallestIndex.each(
+        database,
+        TABLES,
+        () -> {
+          grow(1_000);
+          TABLES.forEach(table -> database.execute("DELETE FROM trunkline." + table));
+          database.execute("DELETE FROM trunkline.topic");
+        },
+        state -> {
+          try (Plans plans = prepared()) {
+            for (Hot hot : HOT) {
+              check(all, state, hot, plans.of(hot.name(), values));
+            }
+          }
+        });
     all.assertAll();
   }
 
@@ -186,7 +218,8 @@ class SharedGroupPlanTest {
     }
   }
 
-  private void grow() {
+  /** Segments in each of two partitions, and the rest in proportion. */
+  private void grow(int segments) {
     database.execute(
         """
         INSERT INTO trunkline.topic (name, partitions, max_payload_bytes, slow_groups)
@@ -204,17 +237,18 @@ class SharedGroupPlanTest {
         SELECT id, n FROM trunkline.consumer_group, generate_series(0, 1) n;
         INSERT INTO trunkline.segment (topic_id, partition, base_offset, appended_at, bytes, chunk, ids)
         SELECT t.id, p, n * 10, now(), 1000, 0, ARRAY(SELECT n * 10 + i FROM generate_series(1, 10) i)
-        FROM trunkline.topic t, generate_series(0, 1) p, generate_series(0, 49999) n;
+        FROM trunkline.topic t, generate_series(0, 1) p, generate_series(1, %1$d) n;
         INSERT INTO trunkline.group_commit (group_id, partition, committed, epoch)
         SELECT g.id, p, n * 10, 0
-        FROM trunkline.consumer_group g, generate_series(0, 1) p, generate_series(1, 30000) n;
+        FROM trunkline.consumer_group g, generate_series(0, 1) p, generate_series(1, %1$d) n;
         INSERT INTO trunkline.shared_lease (member_id, visible_at, group_id, partition, offsets, ids)
         SELECT m.id, now() + interval '1 hour' + n * interval '1 ms', m.group_id, 0, ARRAY[n], ARRAY[n + 1]
-        FROM trunkline.group_member m, generate_series(0, 19999) n;
+        FROM trunkline.group_member m, generate_series(1, %1$d / 2) n;
         INSERT INTO trunkline.shared_waiting (due_at, group_id, partition, "offset", record_id, deliveries, acquired)
         SELECT now() + interval '1 hour' + n * interval '1 ms', id, 0, n, n + 1, 1, 1
-        FROM trunkline.consumer_group, generate_series(20000, 39999) n
-        """);
+        FROM trunkline.consumer_group, generate_series(%1$d / 2 + 1, %1$d) n
+        """
+            .formatted(segments));
     for (String column :
         List.of("topicId topic", "groupId consumer_group", "memberId group_member")) {
       String[] parts = column.split(" ");

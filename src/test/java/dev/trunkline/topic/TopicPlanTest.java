@@ -9,11 +9,13 @@ import dev.trunkline.internal.db.Database;
 import dev.trunkline.message.Message;
 import dev.trunkline.support.Plans;
 import dev.trunkline.support.PostgresTest;
+import dev.trunkline.support.SmallestIndex;
 import dev.trunkline.support.TestDatabase;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -125,6 +127,49 @@ class TopicPlanTest {
         all.assertThat(fresh.get(name)).as("pages of " + name + ", fresh").isLessThan(bound);
       }
     }
+    all.assertAll();
+  }
+
+  /** A plan is made where there is next to nothing, so that all indexes look alike, and kept. */
+  @Test
+  void no_index_is_taken_for_another_because_it_is_smaller() throws SQLException {
+    SoftAssertions all = new SoftAssertions();
+    SmallestIndex.each(
+        database,
+        List.of("record", "segment", "sequencing", "topic_partition"),
+        () -> {
+          // Segments of one record: an index has to have hundreds of entries to be a level higher.
+          topic.publishAll(Collections.nCopies(500, Message.text("m").withKey("k")));
+          database.execute(
+              """
+              INSERT INTO trunkline.segment (topic_id, partition, base_offset, appended_at, bytes, chunk, ids)
+              SELECT 1, 0, 1000000 + n, clock_timestamp(), 1, 0, ARRAY[n]
+              FROM generate_series(1, 1000) AS n
+              """);
+          database.execute("DELETE FROM trunkline.record");
+          database.execute("DELETE FROM trunkline.segment");
+        },
+        state -> {
+          try (Plans plans = prepared()) {
+            String sequence = plans.of("sequence", values());
+            all.assertThat(sequence)
+                .as(state)
+                .contains("using record_%d_0_xid_idx on".formatted(topicId))
+                .doesNotContain("using record_%d_0_id_idx".formatted(topicId))
+                .contains("Scan Backward using segment_pkey on segment newest")
+                .contains("Scan Backward using segment_pkey on segment s")
+                .contains("Scan Backward using sequencing_pkey on sequencing");
+            all.assertThat(plans.of("from_offset", values()))
+                .as(state)
+                .contains("Scan Backward using segment_pkey on segment newest")
+                .contains("Scan Backward using segment_pkey on segment holder")
+                .contains("Scan using segment_pkey on segment\n");
+            all.assertThat(plans.of("for_time", values()))
+                .as(state)
+                .contains("using segment_time_idx on segment s")
+                .contains("Scan Backward using segment_pkey on segment newest");
+          }
+        });
     all.assertAll();
   }
 

@@ -10,8 +10,9 @@ package dev.trunkline.internal.db;
 enum Prelude {
   /**
    * For statements whose loss in a crash is only a redelivery: claim, renew, ack. Also pins the
-   * plan: a plan made and cached while a table is tiny reads it from end to end, and stays when the
-   * table has grown to a million rows.
+   * plan: a plan made and cached while a table is tiny reads it from end to end, or sorts what
+   * another index finds instead of reading the one that has the order, and stays when the table has
+   * grown to a million rows. (What has no order by itself is sorted all the same.)
    */
   RELAXED(
       """
@@ -19,6 +20,7 @@ enum Prelude {
         set_config('synchronous_commit', 'off', true),
         set_config('enable_seqscan', 'off', true),
         set_config('enable_bitmapscan', 'off', true),
+        set_config('enable_sort', 'off', true),
         set_config('plan_cache_mode', 'force_generic_plan', true),
         set_config('jit', 'off', true);
       """),
@@ -56,6 +58,7 @@ enum Prelude {
         END, true),
         set_config('enable_seqscan', 'off', true),
         set_config('enable_bitmapscan', 'off', true),
+        set_config('enable_sort', 'off', true),
         set_config('plan_cache_mode', 'force_generic_plan', true),
         set_config('jit', 'off', true);
       """),
@@ -70,10 +73,12 @@ enum Prelude {
         set_config('trunkline.settings', concat_ws(',',
           current_setting('enable_seqscan'),
           current_setting('enable_bitmapscan'),
+          current_setting('enable_sort'),
           current_setting('plan_cache_mode'),
           current_setting('jit')), true),
         set_config('enable_seqscan', 'off', true),
         set_config('enable_bitmapscan', 'off', true),
+        set_config('enable_sort', 'off', true),
         set_config('plan_cache_mode', 'force_generic_plan', true),
         set_config('jit', 'off', true);
       """);
@@ -85,8 +90,9 @@ enum Prelude {
       SELECT
         set_config('enable_seqscan', split_part(saved.settings, ',', 1), true),
         set_config('enable_bitmapscan', split_part(saved.settings, ',', 2), true),
-        set_config('plan_cache_mode', split_part(saved.settings, ',', 3), true),
-        set_config('jit', split_part(saved.settings, ',', 4), true)
+        set_config('enable_sort', split_part(saved.settings, ',', 3), true),
+        set_config('plan_cache_mode', split_part(saved.settings, ',', 4), true),
+        set_config('jit', split_part(saved.settings, ',', 5), true)
       FROM (SELECT current_setting('trunkline.settings', true) AS settings) saved
       WHERE saved.settings <> ''
       """;
