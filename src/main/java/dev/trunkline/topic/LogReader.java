@@ -5,7 +5,9 @@ import dev.trunkline.error.TopicNotFoundException;
 import dev.trunkline.internal.db.Database;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /** Reads what has offsets. Thread-safe. */
 final class LogReader {
@@ -23,10 +25,9 @@ final class LogReader {
    *
    * @param records those that are still there: compaction leaves gaps
    * @param next the offset to go on from; the one that was asked for if there is nothing yet
-   * @param logStart the first offset that is there
    * @param logEnd the offset that the next record will have
    */
-  record Page(List<TopicRecord> records, long next, long logStart, long logEnd) {}
+  record Page(List<TopicRecord> records, long next, long logEnd) {}
 
   /**
    * Reads from an offset on.
@@ -52,14 +53,43 @@ final class LogReader {
     }
     List<SegmentStore.Segment> slices = slices(found, fromOffset, maxRecords, maxBytes);
     if (slices.isEmpty()) {
-      return new Page(List.of(), fromOffset, logStart, logEnd);
+      return new Page(List.of(), fromOffset, logEnd);
     }
     long next = slices.get(slices.size() - 1).end();
     List<TopicRecord> read = records(topic, partition, slices);
     if (read.size() < next - fromOffset) {
       refuseDropped(topic, partition, fromOffset, logEnd);
     }
-    return new Page(read, next, logStart, logEnd);
+    return new Page(read, next, logEnd);
+  }
+
+  /**
+   * The same, by a process that has made the newest segment: what most readers want next. It is
+   * read at once if it begins where they are and is still what the database has under these
+   * offsets; a restore or a promoted standby may have changed that.
+   */
+  Page readNear(
+      SegmentStore.Segment newest,
+      TopicRow topic,
+      int partition,
+      long fromOffset,
+      int maxRecords,
+      long maxBytes) {
+    if (fromOffset >= newest.base() && fromOffset < newest.end()) {
+      SegmentStore.Segment slice =
+          slices(
+                  List.of(new SegmentStore.Found(newest.base(), newest.end(), newest)),
+                  fromOffset,
+                  maxRecords,
+                  maxBytes)
+              .get(0);
+      List<RecordStore.Row> rows = records.readIfStill(topic, partition, newest.base(), slice);
+      // Otherwise something is not as it was, or compaction has left gaps.
+      if (rows.size() == slice.ids().length) {
+        return new Page(inOrder(topic, partition, List.of(slice), rows), slice.end(), newest.end());
+      }
+    }
+    return read(topic, partition, fromOffset, maxRecords, maxBytes);
   }
 
   /**
@@ -116,17 +146,21 @@ final class LogReader {
       TopicRow topic, int partition, List<SegmentStore.Segment> slices) {
     long[] ids = slices.stream().flatMapToLong(slice -> Arrays.stream(slice.ids())).toArray();
     // Across segments ids are in no order: a late committer has lower ones than those before it.
-    long[] sorted = ids.clone();
-    Arrays.sort(sorted);
-    List<RecordStore.Row> rows = records.read(topic, sorted);
-    RecordStore.Row[] byId = new RecordStore.Row[sorted.length];
-    for (RecordStore.Row row : rows) {
-      byId[Arrays.binarySearch(sorted, row.id())] = row;
-    }
+    Arrays.sort(ids);
+    return inOrder(topic, partition, slices, records.read(topic, ids));
+  }
+
+  private static List<TopicRecord> inOrder(
+      TopicRow topic,
+      int partition,
+      List<SegmentStore.Segment> slices,
+      List<RecordStore.Row> rows) {
+    Map<Long, RecordStore.Row> byId = new HashMap<>(2 * rows.size());
+    rows.forEach(row -> byId.put(row.id(), row));
     List<TopicRecord> inOrder = new ArrayList<>(rows.size());
     for (SegmentStore.Segment slice : slices) {
       for (int i = 0; i < slice.ids().length; i++) {
-        RecordStore.Row row = byId[Arrays.binarySearch(sorted, slice.ids()[i])];
+        RecordStore.Row row = byId.get(slice.ids()[i]);
         if (row != null) {
           inOrder.add(
               new TopicRecord(

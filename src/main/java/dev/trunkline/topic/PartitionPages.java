@@ -49,9 +49,8 @@ final class PartitionPages {
     try {
       LogReader.Page read =
           feed.engine()
-              .reader()
+              .tail(feed.topic())
               .read(
-                  feed.topic(),
                   held.partition(),
                   held.position(),
                   feed.config().pageRecords(),

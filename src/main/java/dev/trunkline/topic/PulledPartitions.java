@@ -138,7 +138,7 @@ final class PulledPartitions {
       long before = held.position();
       try {
         LogReader.Page page =
-            engine.reader().read(topic, held.partition(), before, room, options.maxBytes() - bytes);
+            engine.tail(topic).read(held.partition(), before, room, options.maxBytes() - bytes);
         records.addAll(page.records());
         bytes += page.records().stream().mapToLong(r -> r.message().payload().length).sum();
         held.moveTo(page.next());

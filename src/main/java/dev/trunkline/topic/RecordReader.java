@@ -24,6 +24,28 @@ final class RecordReader {
   }
 
   /**
+   * Those of a slice of a segment, in no order; fewer, perhaps none, if the database does not have
+   * them under these offsets any more, or if only the log as a whole may be read.
+   *
+   * @param base the first offset of the segment
+   */
+  List<RecordStore.Row> readIfStill(
+      TopicRow topic, int partition, long base, SegmentStore.Segment slice) {
+    if (!byChunk) {
+      return List.of();
+    }
+    try {
+      return database.run(
+          session -> RecordStore.readIfStill(session, topic.id(), partition, base, slice));
+    } catch (DatabaseException e) {
+      if (SqlStates.isNotAllowed(e) || SqlStates.isUnknownTable(e)) {
+        return List.of();
+      }
+      throw e;
+    }
+  }
+
+  /**
    * Those that are still there, in no order.
    *
    * @param ids sorted, one at least

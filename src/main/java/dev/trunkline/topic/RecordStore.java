@@ -125,6 +125,21 @@ final class RecordStore {
         AND id BETWEEN :firstId AND :lastId
       """;
 
+  /**
+   * The same for a slice of a segment, whose ids are in the order of their offsets; nothing if the
+   * segment of that offset is not there, or has other ids in that place. Index: segment's primary
+   * key, once.
+   */
+  private static final String READ_IF_STILL =
+      READ
+          + """
+          AND (
+            SELECT segment.ids[:from : :to]
+            FROM trunkline.segment
+            WHERE segment.topic_id = :topicId AND segment.partition = :partition AND segment.base_offset = :base)
+            = :ids::bigint[]
+        """;
+
   private static final String READ_ALL_CHUNKS = READ.formatted("trunkline.record");
 
   /** The ids of a chunk are a range of 2^40: see trunkline.add_chunk. */
@@ -217,15 +232,41 @@ final class RecordStore {
       while (to < ids.length && ids[to] >> CHUNK_BITS == chunk) {
         to++;
       }
-      String table = "trunkline.record_" + topicId + "_" + chunk;
       rows.addAll(
           bound(
-              session.relaxedOnce(READ.formatted(table)),
+              session.relaxedOnce(READ.formatted(chunkTable(topicId, chunk))),
               topicId,
               Arrays.copyOfRange(ids, from, to)));
       from = to;
     }
     return rows;
+  }
+
+  /**
+   * Reads a slice of a segment from its chunk, if the segment is what it was. Fails like {@link
+   * #readByChunk}.
+   *
+   * @param base the first offset of the segment
+   */
+  static List<Row> readIfStill(
+      Session session, int topicId, int partition, long base, SegmentStore.Segment slice) {
+    long[] ids = slice.ids();
+    int before = (int) (slice.base() - base);
+    return session
+        .relaxedOnce(READ_IF_STILL.formatted(chunkTable(topicId, ids[0] >> CHUNK_BITS)))
+        .bind("topicId", topicId)
+        .bindArray("ids", ids)
+        .bind("firstId", Arrays.stream(ids).min().orElseThrow())
+        .bind("lastId", Arrays.stream(ids).max().orElseThrow())
+        .bind("partition", partition)
+        .bind("base", base)
+        .bind("from", before + 1)
+        .bind("to", before + ids.length)
+        .list(Row::of);
+  }
+
+  private static String chunkTable(int topicId, long chunk) {
+    return "trunkline.record_" + topicId + "_" + chunk;
   }
 
   private static List<Row> bound(Session.Rows statement, int topicId, long[] ids) {

@@ -91,6 +91,20 @@ final class SegmentStore {
    * @param ids the i-th record has the offset base + i
    */
   record Segment(long base, Instant appendedAt, int bytes, long[] ids) {
+    /** Null if there is none in this row. */
+    static @Nullable Segment of(ResultSet row) throws SQLException {
+      long base = row.getLong("base_offset");
+      return row.wasNull()
+          ? null
+          : new Segment(
+              base,
+              row.getObject("appended_at", OffsetDateTime.class).toInstant(),
+              row.getInt("bytes"),
+              Arrays.stream((Long[]) row.getArray("ids").getArray())
+                  .mapToLong(Long::longValue)
+                  .toArray());
+    }
+
     long end() {
       return base + ids.length;
     }
@@ -99,18 +113,7 @@ final class SegmentStore {
   /** The bounds of a partition, and a segment of it if there is one. */
   record Found(long logStart, long logEnd, @Nullable Segment segment) {
     static Found of(ResultSet row) throws SQLException {
-      long base = row.getLong("base_offset");
-      Segment segment =
-          row.wasNull()
-              ? null
-              : new Segment(
-                  base,
-                  row.getObject("appended_at", OffsetDateTime.class).toInstant(),
-                  row.getInt("bytes"),
-                  Arrays.stream((Long[]) row.getArray("ids").getArray())
-                      .mapToLong(Long::longValue)
-                      .toArray());
-      return new Found(row.getLong("log_start"), row.getLong("log_end"), segment);
+      return new Found(row.getLong("log_start"), row.getLong("log_end"), Segment.of(row));
     }
   }
 

@@ -4,6 +4,7 @@ import dev.trunkline.internal.db.Session;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Sequencing: which records have been committed since the last step, and their offsets. */
 final class SequenceStore {
@@ -157,7 +158,7 @@ final class SequenceStore {
           cut.ids
         FROM cut
         CROSS JOIN mine
-        RETURNING partition, base_offset + cardinality(ids) AS log_end, cardinality(ids) AS records, appended_at
+        RETURNING partition, base_offset, appended_at, bytes, ids
       ), remembered AS (
         INSERT INTO trunkline.sequencing (
           topic_id, snapshot, floor_id, next_floor_xid, next_floor_id, cluster, sequenced_at)
@@ -176,20 +177,24 @@ final class SequenceStore {
       SELECT
         p.partition,
         p.log_start,
-        coalesce((
-          SELECT max(written.log_end)
-          FROM written
-          WHERE written.partition = p.partition), (
+        coalesce(newest.base_offset + cardinality(newest.ids), (
           SELECT s.base_offset + cardinality(s.ids)
           FROM trunkline.segment s
           WHERE s.topic_id = :topicId AND s.partition = p.partition
           ORDER BY s.base_offset DESC
           LIMIT 1), p.log_start) AS log_end,
-        coalesce((SELECT sum(records) FROM written), 0) AS sequenced,
+        coalesce((SELECT sum(cardinality(ids)) FROM written), 0) AS sequenced,
         EXISTS (SELECT 1 FROM mine) AS is_mine,
         coalesce((SELECT is_foreign FROM last), false) AS is_foreign,
-        coalesce((SELECT floor_id FROM last), 0) AS floor_id
+        coalesce((SELECT floor_id FROM last), 0) AS floor_id,
+        newest.*
       FROM trunkline.topic_partition p
+      LEFT JOIN LATERAL (
+        SELECT base_offset, appended_at, bytes, ids
+        FROM written
+        WHERE written.partition = p.partition
+        ORDER BY base_offset DESC
+        LIMIT 1) newest ON true
       WHERE p.topic_id = :topicId
         AND EXISTS (SELECT 1 FROM trunkline.topic WHERE id = :topicId AND deleted_at IS NULL)
       ORDER BY p.partition
@@ -242,7 +247,11 @@ final class SequenceStore {
       SELECT coalesce(max(id), 0) FROM replaced
       """;
 
-  /** The bounds of one partition as a step found them, and what the step did. */
+  /**
+   * The bounds of one partition as a step found them, and what the step did.
+   *
+   * @param newest the last segment that the step has made there
+   */
   record Found(
       int partition,
       long logStart,
@@ -250,7 +259,8 @@ final class SequenceStore {
       long sequenced,
       boolean isMine,
       boolean isForeign,
-      long floorId) {
+      long floorId,
+      SegmentStore.@Nullable Segment newest) {
 
     static Found of(ResultSet row) throws SQLException {
       return new Found(
@@ -260,7 +270,8 @@ final class SequenceStore {
           row.getLong("sequenced"),
           row.getBoolean("is_mine"),
           row.getBoolean("is_foreign"),
-          row.getLong("floor_id"));
+          row.getLong("floor_id"),
+          SegmentStore.Segment.of(row));
     }
   }
 

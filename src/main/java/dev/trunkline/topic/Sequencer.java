@@ -4,7 +4,9 @@ import dev.trunkline.error.TopicNotFoundException;
 import dev.trunkline.internal.db.Database;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -36,8 +38,10 @@ final class Sequencer {
    * @param bounds of each partition
    * @param sequenced how many records were given offsets by this step
    * @param busy whether another one was at it, so that there may be more
+   * @param newest per partition, the last segment that this step has made there
    */
-  record Step(Bounds bounds, long sequenced, boolean busy) {}
+  record Step(
+      Bounds bounds, long sequenced, boolean busy, Map<Integer, SegmentStore.Segment> newest) {}
 
   /**
    * Gives offsets to what has been committed, unless somebody else is doing it.
@@ -58,7 +62,13 @@ final class Sequencer {
       return step();
     }
     prune();
-    return new Step(Bounds.of(found), first.sequenced(), !first.isMine());
+    Map<Integer, SegmentStore.Segment> newest = new HashMap<>();
+    for (SequenceStore.Found each : found) {
+      if (each.newest() != null) {
+        newest.put(each.partition(), each.newest());
+      }
+    }
+    return new Step(Bounds.of(found), first.sequenced(), !first.isMine(), newest);
   }
 
   /** Up to which id everything has its offset or never will, as of the last step. */

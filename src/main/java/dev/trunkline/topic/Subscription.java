@@ -66,7 +66,7 @@ public final class Subscription implements AutoCloseable {
     this.membership = engine.groups().join(group, this.config, changed -> dispatcher.wake());
     this.feed =
         new PartitionFlow.Feed(engine, topic, group, this.config, handling, membership, committer);
-    this.watch = engine.tail(topic).watch(dispatcher::wake);
+    this.watch = engine.tail(topic).watch(this::grown);
   }
 
   Subscription start() {
@@ -128,6 +128,19 @@ public final class Subscription implements AutoCloseable {
     return failure;
   }
 
+  /** Hands out what is due at once: by way of the dispatcher it would wait for two threads. */
+  private void grown() {
+    if (!stopping) {
+      flows.all().stream().filter(flow -> flow.dueIn().isZero()).forEach(this::handOut);
+    }
+  }
+
+  private void handOut(PartitionFlow flow) {
+    if (flow.enqueue()) {
+      ready.add(flow);
+    }
+  }
+
   private Duration dispatch() {
     if (stopping) {
       return UNTIL_WOKEN;
@@ -138,9 +151,7 @@ public final class Subscription implements AutoCloseable {
     for (PartitionFlow flow : flows.all()) {
       Duration due = flow.dueIn();
       if (due.isZero()) {
-        if (flow.enqueue()) {
-          ready.add(flow);
-        }
+        handOut(flow);
       } else {
         untilRetry = shorter(untilRetry, due);
       }
@@ -246,8 +257,8 @@ public final class Subscription implements AutoCloseable {
         if (Thread.interrupted() && stopping) {
           Thread.currentThread().interrupt();
         }
-        if (!stopping && ready.isEmpty() && flow.dueIn().isZero() && flow.enqueue()) {
-          ready.add(flow);
+        if (!stopping && ready.isEmpty() && flow.dueIn().isZero()) {
+          handOut(flow);
         }
         dispatcher.wake();
       }

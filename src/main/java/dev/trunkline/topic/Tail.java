@@ -5,6 +5,7 @@ import dev.trunkline.internal.db.Database;
 import dev.trunkline.internal.loop.IdleBackoff;
 import dev.trunkline.internal.loop.Loop;
 import java.time.Duration;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -41,19 +42,25 @@ final class Tail implements AutoCloseable {
 
   private final TopicRow topic;
   private final Sequencer sequencer;
+  private final LogReader reader;
   private final Loop loop;
   private final IdleBackoff backoff;
   private final Duration pollInterval;
   private final Set<Runnable> watchers = ConcurrentHashMap.newKeySet();
   private final AtomicBoolean started = new AtomicBoolean();
   private final AtomicBoolean told = new AtomicBoolean();
+
+  /** Per partition, the last segment that was made here: what most readers want next. */
+  private final Map<Integer, SegmentStore.Segment> newest = new ConcurrentHashMap<>();
+
   private volatile Sequencer.Bounds bounds = Sequencer.Bounds.NONE;
   private volatile Duration pace = SHORTEST;
   private long steppedNanos = System.nanoTime() - SHORTEST.toNanos();
 
-  Tail(Database database, TopicRow topic, Duration pollInterval) {
+  Tail(Database database, LogReader reader, TopicRow topic, Duration pollInterval) {
     this.topic = topic;
     this.sequencer = new Sequencer(database, topic);
+    this.reader = reader;
     this.pollInterval = pollInterval;
     this.backoff = new IdleBackoff(SHORT, pollInterval);
     this.loop = new Loop(topic.name() + "-tail", this::runOnce);
@@ -86,8 +93,16 @@ final class Tail implements AutoCloseable {
   Sequencer.Bounds boundsForSure() {
     Sequencer.Bounds before = bounds;
     Sequencer.Step step = sequencer.stepForSure();
-    grown(before, step.bounds());
+    grown(before, step);
     return step.bounds();
+  }
+
+  /** The next records from an offset on: see {@link LogReader#read}. */
+  LogReader.Page read(int partition, long fromOffset, int maxRecords, long maxBytes) {
+    SegmentStore.Segment segment = newest.get(partition);
+    return segment == null
+        ? reader.read(topic, partition, fromOffset, maxRecords, maxBytes)
+        : reader.readNear(segment, topic, partition, fromOffset, maxRecords, maxBytes);
   }
 
   /** Records were committed, or will be any moment. */
@@ -125,7 +140,7 @@ final class Tail implements AutoCloseable {
       return Duration.ofHours(1);
     }
     pace = step.sequenced() >= MUCH ? UNDER_LOAD : step.sequenced() >= SOME ? SHORT : SHORTEST;
-    if (grown(before, step.bounds()) || step.busy()) {
+    if (grown(before, step) || step.busy()) {
       backoff.reset();
     }
     return backoff.next();
@@ -135,7 +150,9 @@ final class Tail implements AutoCloseable {
    * Two threads may come with what they saw in another order than they saw it: the bounds never go
    * back. But if a step finds less than was known before it began, the database was restored.
    */
-  private boolean grown(Sequencer.Bounds before, Sequencer.Bounds seen) {
+  private boolean grown(Sequencer.Bounds before, Sequencer.Step step) {
+    newest.putAll(step.newest());
+    Sequencer.Bounds seen = step.bounds();
     synchronized (this) {
       Sequencer.Bounds now = seen.isBehind(before) ? seen : bounds.orFarther(seen);
       if (now.equals(bounds)) {

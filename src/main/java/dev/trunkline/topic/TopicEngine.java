@@ -81,7 +81,7 @@ final class TopicEngine {
   /** The end of this topic's log, one for the whole process. */
   Tail tail(TopicRow topic) {
     return tails.computeIfAbsent(
-        topic.id(), id -> new Tail(database, topic, config.pollInterval()));
+        topic.id(), id -> new Tail(database, reader, topic, config.pollInterval()));
   }
 
   /** Begins to listen, since somebody waits for records. */

@@ -5,12 +5,6 @@ import java.nio.ByteBuffer;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 
@@ -20,15 +14,22 @@ import java.util.concurrent.locks.LockSupport;
  *
  * <p>The commit is taken as the moment when the sender's call has returned. Where the handler began
  * before that, zero is counted. The time from before the call is shown, too: it has no such doubt
- * and includes the sender's wait for the disk.
+ * and includes the sender's wait for the disk. What a bare commit takes is measured before and
+ * after: no message can be faster than the disk.
  */
 final class LatencyRun {
   private static final int PER_SECOND = 500;
   private static final int SENDERS = 4;
-  private static final Duration WARM_UP = Duration.ofSeconds(5);
+
+  /** So long the compilers of the virtual machine take a good part of two cores. */
+  private static final Duration WARM_UP = Duration.ofSeconds(20);
+
+  private static final Duration BARE = Duration.ofSeconds(5);
   private static final Duration PATIENCE = Duration.ofSeconds(30);
 
   private final Server server;
+  private final SteadyPace pace = new SteadyPace(PER_SECOND, SENDERS);
+  private final BareCommits bare;
   private final LatencyPath path;
   private final boolean callersTransaction;
   private final Payloads payloads = new Payloads();
@@ -40,6 +41,7 @@ final class LatencyRun {
 
   LatencyRun(Server server, LatencyPath path, Duration time, boolean callersTransaction) {
     this.server = server;
+    this.bare = new BareCommits(server, pace);
     this.path = path;
     this.callersTransaction = callersTransaction;
     this.count = warmUp + (int) (PER_SECOND * time.toSeconds());
@@ -49,36 +51,16 @@ final class LatencyRun {
   }
 
   Report run() throws Exception {
+    bare.measure((int) (PER_SECOND * BARE.toSeconds()));
     try (LatencyPath open = path) {
       open.handle(
           payload ->
               handled.compareAndSet(ByteBuffer.wrap(payload).getInt(), 0, System.nanoTime()));
-      sendAll();
+      pace.run(count, this::send);
       awaitHandlers();
     }
+    bare.measure((int) (PER_SECOND * BARE.toSeconds()));
     return report();
-  }
-
-  private void sendAll() throws Exception {
-    ExecutorService senders = Executors.newFixedThreadPool(SENDERS);
-    long begin = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(100);
-    List<Future<?>> sending = new ArrayList<>();
-    for (int sender = 0; sender < SENDERS; sender++) {
-      int first = sender;
-      sending.add(
-          senders.submit(
-              () -> {
-                for (int number = first; number < count; number += SENDERS) {
-                  parkUntil(begin + number * 1_000_000_000L / PER_SECOND);
-                  send(number);
-                }
-                return true;
-              }));
-    }
-    senders.shutdown();
-    for (Future<?> sender : sending) {
-      sender.get();
-    }
   }
 
   private void send(int number) throws SQLException {
@@ -98,12 +80,6 @@ final class LatencyRun {
       called.set(number, System.nanoTime());
       path.send(message);
       committed.set(number, System.nanoTime());
-    }
-  }
-
-  private static void parkUntil(long nanos) {
-    for (long left = nanos - System.nanoTime(); left > 0; left = nanos - System.nanoTime()) {
-      LockSupport.parkNanos(left);
     }
   }
 
@@ -128,6 +104,7 @@ final class LatencyRun {
       fromCall.add(handled.get(number) - called.get(number));
       ofSend.add(committed.get(number) - called.get(number));
     }
+    Quantiles ofBare = bare.all();
     String call = callersTransaction ? "commit" : "send";
     Report report = new Report(path.name() + "-latency");
     report.line(
@@ -138,6 +115,7 @@ final class LatencyRun {
     row(report, "return of %s to handler".formatted(call), fromCommit);
     row(report, "call of %s to handler".formatted(call), fromCall);
     row(report, "the %s itself".formatted(call), ofSend);
+    row(report, "a bare insert, committed", ofBare);
     return report
         .number("p50Ms", fromCommit.millis(0.5), 2)
         .number("p99Ms", fromCommit.millis(0.99), 2)
@@ -145,7 +123,9 @@ final class LatencyRun {
         .number("fromCallP50Ms", fromCall.millis(0.5), 2)
         .number("fromCallP99Ms", fromCall.millis(0.99), 2)
         .number("sendP50Ms", ofSend.millis(0.5), 2)
-        .number("sendP99Ms", ofSend.millis(0.99), 2);
+        .number("sendP99Ms", ofSend.millis(0.99), 2)
+        .number("bareP50Ms", ofBare.millis(0.5), 2)
+        .number("bareP99Ms", ofBare.millis(0.99), 2);
   }
 
   private static void row(Report report, String name, Quantiles of) {

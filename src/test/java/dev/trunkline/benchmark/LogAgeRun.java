@@ -12,7 +12,7 @@ import java.util.List;
  *
  * <p>The records are made by SQL, as publishes make them, a chunk per million. Each measurement
  * reads the same number of pages of 100 records of the newest 5,000; young and old take turns, as
- * two topics of one server.
+ * two topics of one server, so often that what else the machine does hits them alike.
  */
 final class LogAgeRun {
   private static final int YOUNG = 10_000;
@@ -21,8 +21,9 @@ final class LogAgeRun {
   private static final int STEP = 100_000;
   private static final int PAGE = 100;
   private static final int NEWEST = 5_000;
-  private static final int ROUNDS = 20;
-  private static final int PAGES = 500;
+  private static final int ROUNDS = 300;
+  private static final int PAGES = 40;
+  private static final int WARM_UP = 30;
 
   private final Server server;
 
@@ -41,11 +42,13 @@ final class LogAgeRun {
       server.execute("ANALYZE trunkline.segment");
       List<Double> ofYoung = new ArrayList<>();
       List<Double> ofOld = new ArrayList<>();
-      read(young, YOUNG);
-      read(old, OLD);
+      for (int round = 0; round < WARM_UP; round++) {
+        read(young, YOUNG, round);
+        read(old, OLD, round);
+      }
       for (int round = 0; round < ROUNDS; round++) {
-        ofYoung.add(read(young, YOUNG));
-        ofOld.add(read(old, OLD));
+        ofYoung.add(read(young, YOUNG, round));
+        ofOld.add(read(old, OLD, round));
       }
       double youngMicros = median(ofYoung);
       double oldMicros = median(ofOld);
@@ -94,10 +97,10 @@ final class LogAgeRun {
   }
 
   /** Microseconds per page. */
-  private static double read(Topic topic, int records) {
+  private static double read(Topic topic, int records, int round) {
     long begin = System.nanoTime();
     for (int page = 0; page < PAGES; page++) {
-      long from = records - NEWEST + page * 37L % (NEWEST - PAGE);
+      long from = records - NEWEST + (round * PAGES + page) * 37L % (NEWEST - PAGE);
       int read = topic.read(0, from, PAGE).size();
       if (read != PAGE) {
         throw new IllegalStateException("page of %d at %d".formatted(read, from));

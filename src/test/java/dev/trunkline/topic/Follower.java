@@ -28,13 +28,26 @@ interface Follower {
 
   /** Reads the log by offsets, each partition on its own. */
   final class ByOffset implements Follower {
-    private final LogReader reader;
+    /** How it reads a partition from an offset on. */
+    @FunctionalInterface
+    interface Read {
+      LogReader.Page from(int partition, long offset, int maxRecords);
+    }
+
+    private final Read read;
     private final TopicRow topic;
     private final Map<Integer, Map<Long, String>> seen = new ConcurrentHashMap<>();
     private final List<String> complaints = new ArrayList<>();
 
     ByOffset(LogReader reader, TopicRow topic) {
-      this.reader = reader;
+      this(
+          (partition, offset, maxRecords) ->
+              reader.read(topic, partition, offset, maxRecords, Long.MAX_VALUE),
+          topic);
+    }
+
+    ByOffset(Read read, TopicRow topic) {
+      this.read = read;
       this.topic = topic;
     }
 
@@ -63,7 +76,7 @@ interface Follower {
     }
 
     private int look(int partition, long from, int maxRecords) {
-      LogReader.Page page = reader.read(topic, partition, from, maxRecords, Long.MAX_VALUE);
+      LogReader.Page page = read.from(partition, from, maxRecords);
       long expected = from;
       for (TopicRecord record : page.records()) {
         if (record.offset() != expected) {

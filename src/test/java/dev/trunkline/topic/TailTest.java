@@ -61,6 +61,11 @@ class TailTest {
       return new Topic(engine, row(name));
     }
 
+    /** One that nobody else has, and that takes no steps by itself. */
+    Tail tailOn(Database database, String name) {
+      return new Tail(database, engine.reader(), row(name), SELDOM);
+    }
+
     Tail tail(String name) {
       return engine.tail(row(name));
     }
@@ -216,7 +221,7 @@ class TailTest {
     CountDownLatch goOn = new CountDownLatch(1);
     try (Process here = new Process(config(false, SELDOM))) {
       Topic topic = here.topic("late");
-      Tail tail = new Tail(new Database(heldUp(done, goOn)), here.row("late"), SELDOM);
+      Tail tail = here.tailOn(new Database(heldUp(done, goOn)), "late");
       topic.publish(Message.text("x"));
       CompletableFuture<Sequencer.Bounds> late = CompletableFuture.supplyAsync(tail::boundsForSure);
       done.await();
