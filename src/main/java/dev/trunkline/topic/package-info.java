@@ -46,8 +46,10 @@
  *
  * <p>Reading. The consumer compares the view with its {@link Holdings} in its own time: a {@link
  * GroupConsumer} when it is polled, a {@link Subscription} in its dispatcher, which gives each
- * {@link PartitionFlow} with something to do to a worker. {@link PartitionPages} are read by {@link
- * LogReader}; one partition is with one worker at a time.
+ * {@link PartitionFlow} with something to do to a worker; what has just come the {@link Tail} gives
+ * to one itself. {@link PartitionPages} are read by {@link LogReader}: a look into the segments,
+ * and their records; or the records alone, if they are of the segment that the tail has just made.
+ * One partition is with one worker at a time.
  *
  * <p>Committing. The {@link Committer} appends positions by {@link CommitStore}, if the partition
  * is the member's under the epoch it names: that is the fence. {@link Transactions} call a handler

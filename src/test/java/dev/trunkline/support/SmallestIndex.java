@@ -23,7 +23,8 @@ public final class SmallestIndex {
   }
 
   /**
-   * Goes through all indexes of these tables, or of the partitions of those that have some.
+   * Goes through all indexes of these tables, or of the partitions of those that have some; a table
+   * with one index leaves no choice.
    *
    * @param growAndEmpty puts some thousand rows into the tables, and deletes them
    */
@@ -54,6 +55,7 @@ public final class SmallestIndex {
         FROM part
         JOIN pg_index i ON i.indrelid = part.id
         JOIN pg_class c ON c.oid = i.indexrelid AND c.relkind = 'i'
+        WHERE EXISTS (SELECT 1 FROM pg_index o WHERE o.indrelid = part.id AND o.indexrelid <> i.indexrelid)
         ORDER BY 1
         """;
     List<String> names = new ArrayList<>();
