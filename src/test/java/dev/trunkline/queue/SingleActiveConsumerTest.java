@@ -49,7 +49,10 @@ class SingleActiveConsumerTest extends QueueFixture {
     Consumer first = consume(queue, "first-", one());
     Awaits.until(first::isActive);
     Consumer second = consume(elsewhere, "second-", one());
+    // They stand in their own time, and whoever stood first comes next.
+    Awaits.until(() -> database.number("SELECT count(*) FROM trunkline.candidate") == 2);
     Consumer third = consume(queue, "third-", one());
+    Awaits.until(() -> database.number("SELECT count(*) FROM trunkline.candidate") == 3);
     sendNumbers(100);
     Awaits.until(() -> handled.size() == 100);
     assertThat(handled).allMatch(text -> text.startsWith("first-"));

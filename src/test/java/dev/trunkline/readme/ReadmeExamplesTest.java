@@ -235,7 +235,9 @@ class ReadmeExamplesTest {
           .extracting(letter -> letter.reason())
           .containsExactlyInAnyOrder(
               DeathReason.UNREADABLE, DeathReason.REJECTED, DeathReason.NON_RETRYABLE);
-      assertThat(emails.stats().ready() + emails.stats().scheduled()).isEqualTo(1);
+      // By one look: it may become ready between two.
+      QueueStats stats = emails.stats();
+      assertThat(stats.ready() + stats.scheduled()).isEqualTo(1);
     }
   }
 
