@@ -14,6 +14,7 @@ import dev.trunkline.queue.ConsumerConfig;
 import dev.trunkline.queue.Delivery;
 import dev.trunkline.queue.Queue;
 import dev.trunkline.queue.QueueConfig;
+import dev.trunkline.queue.QueueStats;
 import dev.trunkline.retry.RetryPolicy;
 import dev.trunkline.support.Awaits;
 import dev.trunkline.support.PostgresTest;
@@ -132,7 +133,11 @@ class CompetingProcessesTest {
               });
       Awaits.await()
           .atMost(Duration.ofSeconds(60))
-          .until(() -> queue.stats().acked() + queue.stats().dead() == sent.size());
+          .until(
+              () -> {
+                QueueStats stats = queue.stats();
+                return stats.acked() + stats.dead() == sent.size();
+              });
       consumer.close();
 
       // The other process's lines come through a pipe: they may be behind its database.

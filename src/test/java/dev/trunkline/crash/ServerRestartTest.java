@@ -11,6 +11,7 @@ import dev.trunkline.message.Outcome;
 import dev.trunkline.queue.Consumer;
 import dev.trunkline.queue.Queue;
 import dev.trunkline.queue.QueueConfig;
+import dev.trunkline.queue.QueueStats;
 import dev.trunkline.retry.RetryPolicy;
 import dev.trunkline.support.Awaits;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
@@ -70,7 +71,11 @@ class ServerRestartTest {
         producer.join();
 
         Awaits.await().atMost(Duration.ofSeconds(40)).until(() -> handled.containsAll(sent));
-        Awaits.until(() -> queue.stats().ready() + queue.stats().inFlight() == 0);
+        Awaits.until(
+            () -> {
+              QueueStats stats = queue.stats();
+              return stats.ready() + stats.inFlight() == 0;
+            });
         assertThat(queue.stats().scheduled()).isZero();
         assertThat(queue.stats().dead()).isZero();
       } finally {

@@ -322,7 +322,8 @@ class FifoTest extends QueueFixture {
     Awaits.until(
         () -> {
           fifo.ackAll(fifo.receive(10));
-          return fifo.stats().ready() + fifo.stats().inFlight() == 0;
+          QueueStats stats = fifo.stats();
+          return stats.ready() + stats.inFlight() == 0;
         });
   }
 

@@ -17,6 +17,7 @@ import dev.trunkline.queue.Consumer;
 import dev.trunkline.queue.Delivery;
 import dev.trunkline.queue.Queue;
 import dev.trunkline.queue.QueueConfig;
+import dev.trunkline.queue.QueueStats;
 import dev.trunkline.queue.ReceiveOptions;
 import dev.trunkline.retry.RetryPolicy;
 import dev.trunkline.support.Awaits;
@@ -205,7 +206,11 @@ class PoolsTest {
         Awaits.await()
             .ignoreExceptionsInstanceOf(DatabaseException.class)
             .atMost(Duration.ofSeconds(40))
-            .until(() -> queue.stats().ready() + queue.stats().scheduled() == 0);
+            .until(
+                () -> {
+                  QueueStats stats = queue.stats();
+                  return stats.ready() + stats.scheduled() == 0;
+                });
         assertThat(queue.stats().dead()).isZero();
         queue.send(Message.text("delayed").withDelay(Duration.ofMillis(100)));
         int before = handled.size();

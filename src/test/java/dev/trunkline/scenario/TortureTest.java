@@ -18,6 +18,7 @@ import dev.trunkline.queue.ConsumerConfig;
 import dev.trunkline.queue.Delivery;
 import dev.trunkline.queue.Queue;
 import dev.trunkline.queue.QueueConfig;
+import dev.trunkline.queue.QueueStats;
 import dev.trunkline.queue.ReceiveOptions;
 import dev.trunkline.retry.RetryPolicy;
 import dev.trunkline.support.Awaits;
@@ -137,9 +138,10 @@ class TortureTest {
           .atMost(Duration.ofSeconds(60))
           .ignoreExceptionsInstanceOf(DatabaseException.class)
           .until(
-              () ->
-                  queue.stats().ready() + queue.stats().inFlight() + queue.stats().scheduled()
-                      == 0);
+              () -> {
+                QueueStats stats = queue.stats();
+                return stats.ready() + stats.inFlight() + stats.scheduled() == 0;
+              });
       consumers.forEach(Consumer::close);
       check(queue);
     }
