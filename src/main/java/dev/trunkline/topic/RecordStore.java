@@ -128,16 +128,18 @@ final class RecordStore {
   /**
    * The same for a slice of a segment, whose ids are in the order of their offsets; nothing if the
    * segment of that offset is not there, or has other ids in that place. Index: segment's primary
-   * key, once.
+   * key, once; it has the order that is asked for, else another index may look as good to a planner
+   * that expects one row.
    */
   private static final String READ_IF_STILL =
       READ
           + """
           AND (
-            SELECT segment.ids[:from : :to]
+            SELECT CASE WHEN segment.base_offset = :base THEN segment.ids[:from : :to] END
             FROM trunkline.segment
-            WHERE segment.topic_id = :topicId AND segment.partition = :partition AND segment.base_offset = :base)
-            = :ids::bigint[]
+            WHERE segment.topic_id = :topicId AND segment.partition = :partition AND segment.base_offset >= :base
+            ORDER BY segment.base_offset
+            LIMIT 1) = :ids::bigint[]
         """;
 
   private static final String READ_ALL_CHUNKS = READ.formatted("trunkline.record");

@@ -42,7 +42,7 @@ class TopicPlanTest {
   private static final int OLD_IN_TORTURE = 1_000_000;
 
   private static final String[] ALL = {
-    "publish", "sequence", "from_offset", "read", "read_chunk", "for_time"
+    "publish", "sequence", "from_offset", "read", "read_chunk", "read_if_still", "for_time"
   };
 
   /** While the transaction is open; so many that a step that walked them would show it. */
@@ -143,9 +143,10 @@ class TopicPlanTest {
           database.execute(
               """
               INSERT INTO trunkline.segment (topic_id, partition, base_offset, appended_at, bytes, chunk, ids)
-              SELECT 1, 0, 1000000 + n, clock_timestamp(), 1, 0, ARRAY[n]
+              SELECT %d, 0, 1000000 + n, clock_timestamp(), 1, 0, ARRAY[n]
               FROM generate_series(1, 1000) AS n
-              """);
+              """
+                  .formatted(topicId));
           database.execute("DELETE FROM trunkline.record");
           database.execute("DELETE FROM trunkline.segment");
         },
@@ -163,6 +164,9 @@ class TopicPlanTest {
                 .as(state)
                 .contains("Scan Backward using segment_pkey on segment newest")
                 .contains("Scan Backward using segment_pkey on segment holder")
+                .contains("Scan using segment_pkey on segment\n");
+            all.assertThat(plans.of("read_if_still", values()))
+                .as(state)
                 .contains("Scan using segment_pkey on segment\n");
             all.assertThat(plans.of("for_time", values()))
                 .as(state)
@@ -276,6 +280,10 @@ class TopicPlanTest {
         "read_chunk",
         Plans.sql(RecordStore.class, "READ")
             .formatted("trunkline.record_%d_%d".formatted(topicId, log.chunk())));
+    plans.prepare(
+        "read_if_still",
+        Plans.sql(RecordStore.class, "READ_IF_STILL")
+            .formatted("trunkline.record_%d_%d".formatted(topicId, log.chunk())));
     plans.prepare("for_time", Plans.sql(SegmentStore.class, "FOR_TIME"));
     return plans;
   }
@@ -314,6 +322,9 @@ class TopicPlanTest {
             .collect(Collectors.joining(",", "'{", "}'")));
     values.put("firstId", String.valueOf(first));
     values.put("lastId", String.valueOf(last));
+    values.put("base", String.valueOf(Math.max(0, log.end() - 100)));
+    values.put("from", "1");
+    values.put("to", "100");
     values.put("timeUs", String.valueOf(System.currentTimeMillis() * 1000));
     return values;
   }
