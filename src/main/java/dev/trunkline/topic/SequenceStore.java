@@ -22,8 +22,9 @@ final class SequenceStore {
    *
    * <p>What is new: a transaction is either not older than the last snapshot's xmax, or was in
    * progress in it; of the latter only those that have ended since are looked up, so one that stays
-   * open costs nothing. That a row is visible needs no further test: this statement sees what its
-   * own snapshot sees, aborted transactions and savepoints left out.
+   * open costs nothing. Both are ranges of xids, the latter of one; nothing of an xmax itself is
+   * visible. That a row is visible needs no further test: this statement sees what its own snapshot
+   * sees, aborted transactions and savepoints left out.
    *
    * <p>INVARIANT: the snapshot is taken before this transaction has an xid of its own, hence an
    * advisory lock and not a row lock. So the snapshot's xmax is not above the xid under which it is
@@ -48,8 +49,9 @@ final class SequenceStore {
    * what was published after something else had been committed all ids are higher. Segments are cut
    * of one partition and one chunk, at most 200 ids and about 1 MiB each, in which pieces of at
    * most 50 ids stay whole: placing these costs less than placing each id. Indexes: the chunk's on
-   * xid; segment's and sequencing's primary keys, from the end. Answers nothing if the topic has
-   * been deleted.
+   * xid, which is why records are asked for in its order (the one on id would read all since the
+   * floor, which stands while a transaction is open); segment's and sequencing's primary keys, from
+   * the end. Answers nothing if the topic has been deleted.
    */
   private static final String SEQUENCE =
       """
@@ -87,26 +89,29 @@ final class SequenceStore {
         SELECT *
         FROM last
         WHERE NOT is_foreign AND floor_id >= :floorId AND current_setting('trunkline.sequencer', true) = 'true'
-      ), fresh AS MATERIALIZED (
-        SELECT id, partition, id || followers AS ids, coalesce(batch_bytes, octet_length(payload), 0) AS bytes
-        FROM trunkline.record
-        WHERE topic_id = :topicId
-          AND followers IS NOT NULL
-          AND id > :floorId
-          AND id > (SELECT floor_id FROM mine)
-          AND xid >= (SELECT xmax FROM mine)
-          AND xid < pg_snapshot_xmax(pg_current_snapshot())
+      ), ended AS (
+        SELECT xmax AS from_xid, pg_snapshot_xmax(pg_current_snapshot()) AS to_xid
+        FROM mine
         UNION ALL
-        SELECT id, partition, id || followers, coalesce(batch_bytes, octet_length(payload), 0)
-        FROM trunkline.record
-        WHERE topic_id = :topicId
-          AND followers IS NOT NULL
-          AND id > :floorId
-          AND id > (SELECT floor_id FROM mine)
-          AND xid = ANY (ARRAY(
-            SELECT pg_snapshot_xip(snapshot) FROM mine
-            EXCEPT
-            SELECT pg_snapshot_xip(pg_current_snapshot())))
+        SELECT late.xid, late.xid
+        FROM (
+          SELECT pg_snapshot_xip(snapshot) FROM mine
+          EXCEPT
+          SELECT pg_snapshot_xip(pg_current_snapshot())) AS late(xid)
+      ), fresh AS MATERIALIZED (
+        SELECT found.*
+        FROM ended
+        CROSS JOIN LATERAL (
+          SELECT id, partition, id || followers AS ids, coalesce(batch_bytes, octet_length(payload), 0) AS bytes
+          FROM trunkline.record
+          WHERE topic_id = :topicId
+            AND followers IS NOT NULL
+            AND id > :floorId
+            AND id > (SELECT floor_id FROM mine)
+            AND xid >= ended.from_xid
+            AND xid <= ended.to_xid
+          ORDER BY xid
+          OFFSET 0) AS found
       ), piece AS (
         SELECT
           fresh.id,
