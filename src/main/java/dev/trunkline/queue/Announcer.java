@@ -67,22 +67,18 @@ final class Announcer implements AutoCloseable {
     if (mode == NotifyMode.OFF || alone) {
       return;
     }
-    lock.lock();
-    try {
-      ready.merge(
-          queueId * 10L + runs.priority(),
-          new Announcement.Ready(queueId, runs),
-          (known, added) ->
-              new Announcement.Ready(
-                  queueId,
-                  new Lanes.Announced(
-                      runs.priority(),
-                      Math.min(known.runs().first(), added.runs().first()),
-                      Math.max(known.runs().last(), added.runs().last()))));
-    } finally {
-      lock.unlock();
-    }
-    loop.wake();
+    add(
+        () ->
+            ready.merge(
+                queueId * 10L + runs.priority(),
+                new Announcement.Ready(queueId, runs),
+                (known, added) ->
+                    new Announcement.Ready(
+                        queueId,
+                        new Lanes.Announced(
+                            runs.priority(),
+                            Math.min(known.runs().first(), added.runs().first()),
+                            Math.max(known.runs().last(), added.runs().last())))));
   }
 
   /** A scheduled message was committed by a transaction of ours. */
@@ -90,13 +86,7 @@ final class Announcer implements AutoCloseable {
     if (mode == NotifyMode.OFF || alone) {
       return;
     }
-    lock.lock();
-    try {
-      soonestMs = Math.min(soonestMs, millis);
-    } finally {
-      lock.unlock();
-    }
-    loop.wake();
+    add(() -> soonestMs = Math.min(soonestMs, millis));
   }
 
   /** The place of the active consumer of a queue may be free, or wanted. */
@@ -105,13 +95,22 @@ final class Announcer implements AutoCloseable {
     if (mode == NotifyMode.OFF) {
       return;
     }
+    add(() -> vacant.add(queueId));
+  }
+
+  /** The loop is woken for the first; the others find it in the pause after which it takes all. */
+  private void add(Runnable adding) {
+    boolean isFirst;
     lock.lock();
     try {
-      vacant.add(queueId);
+      isFirst = ready.isEmpty() && vacant.isEmpty() && soonestMs == Long.MAX_VALUE;
+      adding.run();
     } finally {
       lock.unlock();
     }
-    loop.wake();
+    if (isFirst) {
+      loop.wake();
+    }
   }
 
   /**

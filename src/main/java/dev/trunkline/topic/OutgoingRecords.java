@@ -5,11 +5,9 @@ import dev.trunkline.message.Message;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -140,12 +138,15 @@ final class OutgoingRecords {
   private int[] order() {
     int[] known = order;
     if (known == null) {
-      known =
-          IntStream.range(0, messages.size())
-              .boxed()
-              .sorted(Comparator.comparing(partitions::get))
-              .mapToInt(Integer::intValue)
-              .toArray();
+      long[] places = new long[messages.size()];
+      for (int i = 0; i < places.length; i++) {
+        places[i] = (long) partitions.get(i) << 32 | i;
+      }
+      Arrays.sort(places);
+      known = new int[places.length];
+      for (int i = 0; i < known.length; i++) {
+        known[i] = (int) places[i];
+      }
       order = known;
     }
     return known;

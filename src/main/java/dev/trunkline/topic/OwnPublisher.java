@@ -57,9 +57,14 @@ final class OwnPublisher {
 
   /** One statement needs no transaction around it: that saves two round trips. */
   private static boolean isOneStatement(Iterable<Message> messages) {
-    return messages instanceof Collection<Message> collection
-        && collection.size() <= ONE_STATEMENT
-        && collection.stream().mapToLong(message -> message.payload().length).sum()
-            <= OutgoingRecords.MAX_BYTES;
+    if (!(messages instanceof Collection<Message> collection)
+        || collection.size() > ONE_STATEMENT) {
+      return false;
+    }
+    long bytes = 0;
+    for (Message message : collection) {
+      bytes += message.payload().length;
+    }
+    return bytes <= OutgoingRecords.MAX_BYTES;
   }
 }

@@ -206,7 +206,12 @@ final class RecordStore {
   }
 
   private static long[] longs(Array ids) throws SQLException {
-    return Arrays.stream((Long[]) ids.getArray()).mapToLong(Long::longValue).toArray();
+    Long[] boxed = (Long[]) ids.getArray();
+    long[] longs = new long[boxed.length];
+    for (int i = 0; i < longs.length; i++) {
+      longs[i] = boxed[i];
+    }
+    return longs;
   }
 
   /**

@@ -107,8 +107,9 @@ final class Tail implements AutoCloseable {
 
   /** Records were committed, or will be any moment. */
   void published() {
-    if (!watchers.isEmpty()) {
-      told.set(true);
+    // Once it has been told it will take a step; to wake it from its pause would cost a publisher
+    // time.
+    if (!watchers.isEmpty() && !told.getAndSet(true)) {
       loop.wake();
     }
   }

@@ -63,13 +63,18 @@ public final class Broadcast implements AutoCloseable {
     if (!enabled || isAlone.getAsBoolean()) {
       return;
     }
+    boolean isFirst;
     lock.lock();
     try {
+      isFirst = waiting.isEmpty();
       waiting.add(text);
     } finally {
       lock.unlock();
     }
-    loop.wake();
+    // The others find it in the pause after which it takes all.
+    if (isFirst) {
+      loop.wake();
+    }
   }
 
   /**
