@@ -21,7 +21,8 @@ BEGIN
   IF NOT EXISTS (SELECT 1 FROM trunkline.topic t WHERE t.id = create_topic_storage.topic_id) THEN
     RAISE EXCEPTION 'topic % does not exist', topic_id USING ERRCODE = 'undefined_object';
   END IF;
-  EXECUTE format('CREATE SEQUENCE %s_id_seq AS bigint', own);
+  -- A number for each statement that publishes, which has the ids from it on: see RecordStore.
+  EXECUTE format('CREATE SEQUENCE %s_id_seq AS bigint INCREMENT BY 2048 START WITH 2048', own);
   -- Whoever may publish may draw ids, whether or not the owner has set default privileges.
   FOR publisher IN
     SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE acl.grantee::regrole::text END AS name
@@ -157,7 +158,8 @@ BEGIN
   WHERE s.topic_id = rebase_topic.topic_id
   ORDER BY s.id DESC
   LIMIT 1;
-  floor := coalesce(pg_sequence_last_value(sequence), 0);
+  -- Above all blocks of ids that were drawn before: the last number drawn is the beginning of one.
+  floor := nextval(sequence);
 
   WITH sequenced AS MATERIALIZED (
     SELECT u.id

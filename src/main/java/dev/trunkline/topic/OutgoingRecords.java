@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * Not thread-safe.
  */
 final class OutgoingRecords {
-  /** Messages in one statement. */
+  /** Messages in one statement: their ids fit into a block of them. */
   static final int MAX_RECORDS = 2000;
 
   /** In the column of times: there is none. */
@@ -50,11 +50,11 @@ final class OutgoingRecords {
   }
 
   /** What these records are known by, in the order they were added, once they have their ids. */
-  List<RecordId> known(long[] ids) {
+  List<RecordId> known(long firstId) {
     int[] order = order();
     RecordId[] known = new RecordId[order.length];
     for (int i = 0; i < order.length; i++) {
-      known[order[i]] = new RecordId(partitions.get(order[i]), ids[i]);
+      known[order[i]] = new RecordId(partitions.get(order[i]), firstId + i);
     }
     return List.of(known);
   }
@@ -67,10 +67,6 @@ final class OutgoingRecords {
       payloads[i] = message.isTombstone() ? null : message.payload();
     }
     return payloads;
-  }
-
-  int count() {
-    return messages.size();
   }
 
   int[] partitions() {

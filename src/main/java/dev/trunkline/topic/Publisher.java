@@ -58,7 +58,7 @@ final class Publisher {
     RecordStore.Stored stored =
         RecordStore.publish(session, topic.id(), batch, waiting)
             .orElseThrow(() -> new TopicNotFoundException(topic.name()));
-    ids.addAll(batch.known(stored.ids()));
+    ids.addAll(batch.known(stored.firstId()));
     partitions = stored.partitions();
   }
 

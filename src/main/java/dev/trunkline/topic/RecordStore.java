@@ -3,7 +3,6 @@ package dev.trunkline.topic;
 import dev.trunkline.internal.db.Session;
 import dev.trunkline.internal.db.StoredHeaders;
 import dev.trunkline.message.Message;
-import java.sql.Array;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
@@ -15,6 +14,9 @@ import java.util.Optional;
 
 /** Records: storing them, and reading them by their ids. */
 final class RecordStore {
+  /** A statement draws one id, and has so many from it on: the sequences of topics count by it. */
+  static final int BLOCK = 2048;
+
   private RecordStore() {}
 
   /**
@@ -23,45 +25,40 @@ final class RecordStore {
    * :waiting says whether the commit waits for the disk, whatever the pool says; a setting in the
    * same statement costs less than one before it.
    *
-   * <p>The transaction gets its xid before the first id is drawn, whoever draws it: the sequencer
-   * relies on that (see SequenceStore). Ids are handed out in the order of the arrays. A
-   * transaction that has published before keeps its locks on the tables, and a server process that
-   * has all its locks does not listen for changes of tables: it would not know of a chunk made
-   * since, and fail if ids come from it already. Whatever takes a lock that it does not have makes
-   * it listen, pg_relation_is_updatable for one, which keeps none.
+   * <p>The transaction gets its xid before its ids are drawn, whoever draws them: the sequencer
+   * relies on that (see SequenceStore). The sequence counts by {@link #BLOCK}, so one number is
+   * drawn for all: the ids follow it in the order of the arrays. A transaction that has published
+   * before keeps its locks on the tables, and a server process that has all its locks does not
+   * listen for changes of tables: it would not know of a chunk made since, and fail if ids come
+   * from it already. Whatever takes a lock that it does not have makes it listen,
+   * pg_relation_is_updatable for one, which keeps none.
    *
    * <p>Batches: the records of one partition follow each other, and the first of them stands for
    * all: batchEnds says up to which place, batchBytes how large they are together (0 and -1 for the
    * others). It names the others, and only it is in the index by which the sequencer finds what is
-   * new; one statement stores them, so all of them are visible or none. A batch has to be in one
-   * chunk: where ids of two were drawn, each record stands for itself.
+   * new; one statement stores them, so all of them are visible or none. A block of ids is within
+   * one chunk, and so is a batch.
    *
    * <p>What has a fixed size is taken from its array by number, which costs less than one more
    * unnest. Absent columns come as empty arrays, of which every element is null. Answers nothing if
-   * the topic was deleted; else the ids in the order of the arrays, and how many partitions it has
-   * now.
+   * the topic was deleted; else the first of the ids, and how many partitions it has now.
    */
   private static final String PUBLISH =
       """
       WITH target AS MATERIALIZED (
-        SELECT drawn.*, drawn.ids[1] >> 40 = drawn.ids[:count] >> 40 AS are_in_one_chunk
-        FROM (
-          SELECT
-            id,
-            partitions,
-            pg_current_xact_id() AS xid,
-            pg_relation_is_updatable('trunkline.chunk'::regclass, false) AS chunks_are_known,
-            CASE
-              WHEN :waiting = 'LATER' THEN set_config('synchronous_commit', 'off', true)
-              WHEN :waiting = 'AT_COMMIT' AND current_setting('synchronous_commit') = 'off'
-                THEN set_config('synchronous_commit', 'on', true)
-            END AS commit_is_set,
-            ARRAY(
-              SELECT nextval(CASE WHEN pg_current_xact_id() IS NOT NULL THEN id_sequence END)
-              FROM generate_series(1, :count)) AS ids
-          FROM trunkline.topic
-          WHERE id = :topicId AND deleted_at IS NULL
-          OFFSET 0) drawn
+        SELECT
+          id,
+          partitions,
+          pg_current_xact_id() AS xid,
+          pg_relation_is_updatable('trunkline.chunk'::regclass, false) AS chunks_are_known,
+          CASE
+            WHEN :waiting = 'LATER' THEN set_config('synchronous_commit', 'off', true)
+            WHEN :waiting = 'AT_COMMIT' AND current_setting('synchronous_commit') = 'off'
+              THEN set_config('synchronous_commit', 'on', true)
+          END AS commit_is_set,
+          nextval(CASE WHEN pg_current_xact_id() IS NOT NULL THEN id_sequence END) AS first_id
+        FROM trunkline.topic
+        WHERE id = :topicId AND deleted_at IS NULL
       ), stored AS (
         INSERT INTO trunkline.record (
           xid, topic_id, partition, id, source_at, key, type, content_type, headers, payload, followers, batch_bytes)
@@ -69,7 +66,7 @@ final class RecordStore {
           target.xid,
           target.id,
           (:partitions::integer[])[m.number],
-          target.ids[m.number],
+          target.first_id + m.number - 1,
           coalesce(
             timestamptz 'epoch' + nullif((:sourceAtsUs::bigint[])[m.number], :noTime) * interval '1 microsecond',
             now()),
@@ -79,16 +76,18 @@ final class RecordStore {
           jsonb_object(m.headers::text[]),
           m.payload,
           CASE
-            WHEN target.are_in_one_chunk
-              THEN target.ids[m.number + 1 : nullif((:batchEnds::integer[])[m.number], 0)]
-            ELSE '{}'
+            WHEN (:batchEnds::integer[])[m.number] > 0
+              THEN ARRAY(
+                SELECT generate_series(
+                  target.first_id + m.number,
+                  target.first_id + (:batchEnds::integer[])[m.number] - 1))
           END,
-          CASE WHEN target.are_in_one_chunk THEN nullif((:batchBytes::integer[])[m.number], -1) END
+          nullif((:batchBytes::integer[])[m.number], -1)
         FROM target
         CROSS JOIN unnest(:payloads::bytea[], :keys::text[], :types::text[], :contentTypes::text[], :headers::text[])
           WITH ORDINALITY AS m(payload, key, type, content_type, headers, number)
       )
-      SELECT ids, partitions
+      SELECT first_id, partitions
       FROM target
       """;
 
@@ -147,8 +146,8 @@ final class RecordStore {
   /** The ids of a chunk are a range of 2^40: see trunkline.add_chunk. */
   private static final int CHUNK_BITS = 40;
 
-  /** The ids of what was stored, and how many partitions the topic had. */
-  record Stored(long[] ids, int partitions) {}
+  /** The first id of what was stored, and how many partitions the topic had. */
+  record Stored(long firstId, int partitions) {}
 
   /** A record as it is in the table, without its place in the log. */
   record Row(long id, Instant sourceAt, Message message) {
@@ -189,7 +188,6 @@ final class RecordStore {
         .statement(PUBLISH)
         .bind("topicId", topicId)
         .bind("waiting", waiting.name())
-        .bind("count", records.count())
         .bindArray("payloads", records.payloads())
         .bindArray("partitions", records.partitions())
         .bindArray("keys", records.keys())
@@ -200,18 +198,9 @@ final class RecordStore {
         .bind("noTime", OutgoingRecords.NO_TIME)
         .bindArray("batchEnds", records.batchEnds())
         .bindArray("batchBytes", records.batchBytes())
-        .list(row -> new Stored(longs(row.getArray("ids")), row.getInt("partitions")))
+        .list(row -> new Stored(row.getLong("first_id"), row.getInt("partitions")))
         .stream()
         .findFirst();
-  }
-
-  private static long[] longs(Array ids) throws SQLException {
-    Long[] boxed = (Long[]) ids.getArray();
-    long[] longs = new long[boxed.length];
-    for (int i = 0; i < longs.length; i++) {
-      longs[i] = boxed[i];
-    }
-    return longs;
   }
 
   /**

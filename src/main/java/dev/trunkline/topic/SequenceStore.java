@@ -31,13 +31,13 @@ final class SequenceStore {
    * written; no xid below it can be handed out again after a crash, which would make a later record
    * look older than the snapshot.
    *
-   * <p>The floor: all ids of a transaction are drawn after its xid was assigned. The step's own xid
-   * is assigned after :last_id was read. So when everything up to that xid has ended, whoever still
-   * has to commit draws ids above that last_id, and no look needs to go below it: chunks under the
-   * floor are not touched. :floorId is what the caller knows of it, to leave out chunks before they
-   * are opened; a caller that knows of a higher one than there is, since the database was restored
-   * under it, does nothing. The plan is made once: making it takes several times as long as the
-   * step.
+   * <p>The floor: all ids of a transaction are drawn after its xid was assigned, each number for a
+   * block of them from it on. The step's own xid is assigned after :last_id was read. So when
+   * everything up to that xid has ended, whoever still has to commit draws ids above that last_id,
+   * and no look needs to go below it: chunks under the floor are not touched. :floorId is what the
+   * caller knows of it, to leave out chunks before they are opened; a caller that knows of a higher
+   * one than there is, since the database was restored under it, does nothing. The plan is made
+   * once: making it takes several times as long as the step.
    *
    * <p>At another isolation than READ COMMITTED the second statement would see less than the last
    * holder's commit and give the same records offsets twice: setting the level fails then. No

@@ -96,9 +96,59 @@ class RestoredTopicTest {
             .formatted(count));
   }
 
+  private void getAheadOfTheOtherCluster() throws SQLException {
+    long there = Long.parseLong(target.run("postgres", "SELECT pg_current_xact_id()::text"));
+    long here = database.number("SELECT pg_current_xact_id()::text");
+    burnXidsHere((int) Math.max(0, there - here) + 20_000);
+  }
+
+  /**
+   * The floor is above all ids of the last statement, and stays there while what the dump has
+   * brought comes into the range of new xids.
+   */
+  @Test
+  void a_batch_gets_no_second_offsets_when_the_new_cluster_comes_to_its_xid() throws Exception {
+    getAheadOfTheOtherCluster();
+    long xid;
+    try (Trunkline trunkline = Trunkline.open(database.dataSource(), OPENED)) {
+      Topic topic = trunkline.topic("orders", TopicConfig.defaults().withPartitions(2));
+      topic.publishAll(
+          IntStream.range(0, 100).mapToObj(i -> Message.text("seen").withKey("key " + i)).toList());
+      assertThat(topic.endOffsets().values()).doesNotContain(0L);
+      xid = database.number("SELECT max(xid::text::bigint) FROM trunkline.record");
+      DumpedTopic.of(database, "orders").restoreInto(target, "reached");
+      topic.delete();
+    }
+    try (HikariDataSource pool = target.pool("reached");
+        Trunkline trunkline = Trunkline.open(pool, OPENED);
+        Connection holder = target.connect("reached")) {
+      Topic topic = trunkline.topic("orders");
+      for (int step = 0; step < 3; step++) {
+        assertThat(recordsOf(topic)).isEqualTo(100);
+        // A step that finds nothing is remembered once a second.
+        target.run(
+            "reached",
+            "UPDATE trunkline.sequencing SET sequenced_at = sequenced_at - interval '1 minute'");
+      }
+      holder.setAutoCommit(false);
+      holder.createStatement().execute("SELECT pg_current_xact_id()");
+      long there = Long.parseLong(target.run("reached", "SELECT pg_current_xact_id()::text"));
+      assertThat(there).isLessThan(xid);
+
+      target.burnXids((int) (xid - there) + 1_000);
+      topic.publish(Message.text("first here"));
+      assertThat(recordsOf(topic)).isEqualTo(101);
+      holder.rollback();
+    }
+  }
+
+  private static long recordsOf(Topic topic) {
+    return topic.endOffsets().values().stream().mapToLong(Long::longValue).sum();
+  }
+
   @Test
   void the_log_goes_on_where_the_new_cluster_is_behind_and_where_it_is_ahead() throws Exception {
-    burnXidsHere(20_000);
+    getAheadOfTheOtherCluster();
     goesOn(dump("behind", false), "behind");
     goesOn(dump("behind_too", false), "behind_too");
     // How many this cluster has spent depends on what was tested before.

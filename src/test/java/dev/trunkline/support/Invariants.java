@@ -325,6 +325,19 @@ final class Invariants {
           ORDER BY t.name, s.partition, s.base_offset
           LIMIT 20
           """,
+          // What has its offset, or never will, stays so.
+          """
+          WITH step AS (
+            SELECT s.*, lag(s.floor_id) OVER (PARTITION BY s.topic_id ORDER BY s.id) AS earlier
+            FROM trunkline.sequencing s
+          )
+          SELECT format('topic %s, step %s: a floor of %s after %s, and %s to come',
+            s.topic_id, s.id, s.floor_id, s.earlier, s.next_floor_id)
+          FROM step s
+          WHERE s.floor_id < s.earlier OR s.next_floor_id < s.floor_id
+          ORDER BY s.topic_id, s.id
+          LIMIT 20
+          """,
           // The ids of a segment are at most 200, none twice, and of one chunk.
           """
           SELECT format(

@@ -106,6 +106,14 @@ class InvariantsTest {
             "queue emails: ready tallied as 2, not 0",
             "INSERT INTO trunkline.tally (queue_id, ready) VALUES (1, 1), (1, 1)"),
         Arguments.of(
+            "topic 1000, step 2: a floor of 3 after 4, and 3 to come",
+            """
+            INSERT INTO trunkline.sequencing (
+              topic_id, id, snapshot, floor_id, next_floor_xid, next_floor_id, cluster, sequenced_at)
+            OVERRIDING SYSTEM VALUE VALUES
+              (1000, 1, '1:1:', 4, '1', 4, 1, now()), (1000, 2, '1:1:', 3, '1', 3, 1, now())
+            """),
+        Arguments.of(
             "a deduplication id of queue 7, which is gone",
             """
             INSERT INTO trunkline.dedup (queue_id, scope, dedup_id, message_id, expires_at)

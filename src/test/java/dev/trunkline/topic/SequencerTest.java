@@ -101,14 +101,23 @@ class SequencerTest {
   }
 
   @Test
-  void a_statement_whose_ids_are_of_two_chunks_loses_nothing_and_keeps_its_order() {
+  void the_largest_batch_at_the_end_of_a_chunk_is_in_it_as_a_whole() {
     publish("before");
     database.execute(
-        "SELECT setval('trunkline.record_%d_id_seq', (1::bigint << 40) - 3)".formatted(row.id()));
-    topic.publishAll(numbered(5));
+        "SELECT setval('trunkline.record_%d_id_seq', (1::bigint << 40) - 2 * 2048)"
+            .formatted(row.id()));
+    List<RecordId> ids = topic.publishAll(numbered(OutgoingRecords.MAX_RECORDS));
     publish("after");
 
-    assertThat(texts()).containsExactly("before", "m0", "m1", "m2", "m3", "m4", "after");
+    assertThat(ids).extracting(id -> id.value() >> 40).containsOnly(0L);
+    assertThat(ids.get(ids.size() - 1).value())
+        .isGreaterThan((1L << 40) - RecordStore.BLOCK)
+        .isEqualTo(ids.get(0).value() + OutgoingRecords.MAX_RECORDS - 1);
+    assertThat(lastId() >> 40).isEqualTo(1);
+    List<String> expected = new ArrayList<>(List.of("before"));
+    expected.addAll(numberedTexts(OutgoingRecords.MAX_RECORDS));
+    expected.add("after");
+    assertThat(texts()).isEqualTo(expected);
   }
 
   @Test

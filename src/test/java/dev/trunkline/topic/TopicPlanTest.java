@@ -319,7 +319,6 @@ class TopicPlanTest {
     values.put("partition", "0");
     values.put("payloads", "'{a,b}'");
     values.put("partitions", "'{0,1}'");
-    values.put("count", "2");
     values.put("waiting", "'AT_COMMIT'");
     values.put("noTime", "-1");
     values.put("batchEnds", "'{1,2}'");

@@ -20,7 +20,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class Migrations {
   /** The newest migration that this version of the library was written for. */
-  static final int VERSION = 19;
+  static final int VERSION = 20;
 
   private static final Logger LOG = LoggerFactory.getLogger(Migrations.class);
   private static final int ATTEMPTS = 10;
