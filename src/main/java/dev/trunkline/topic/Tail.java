@@ -16,8 +16,8 @@ import org.slf4j.LoggerFactory;
  * The end of one topic's log as this process sees it, for all who read there. Thread-safe.
  *
  * <p>While anybody watches, a loop takes the steps of the sequencing: when it is told of a publish,
- * then after 5 ms (25 under load), twice as late each time there is nothing, and at the latest once
- * per poll interval. Whoever watches is woken when a partition has grown.
+ * then after 5 ms (25 or 50 under load), twice as late each time there is nothing, and at the
+ * latest once per poll interval. Whoever watches is woken when a partition has grown.
  */
 final class Tail implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Tail.class);
@@ -34,11 +34,22 @@ final class Tail implements AutoCloseable {
    */
   private static final Duration UNDER_LOAD = Duration.ofMillis(25);
 
+  /**
+   * A step at most so often while there are thousands a second: the machine is busy, and what half
+   * of the steps and pages would cost is a tenth of what it can take.
+   */
+  private static final Duration UNDER_HEAVY_LOAD = Duration.ofMillis(50);
+
   /** So many records in a step are no longer few. */
   private static final int SOME = 8;
 
   /** So many records in a step are much. */
   private static final int MUCH = 64;
+
+  /**
+   * So many are very much: 20,000 a second, and 10,000 once steps are {@link #UNDER_HEAVY_LOAD}.
+   */
+  private static final int VERY_MUCH = 500;
 
   private final TopicRow topic;
   private final Sequencer sequencer;
@@ -140,11 +151,21 @@ final class Tail implements AutoCloseable {
       LOG.warn("{}: the topic has been deleted", topic.name());
       return Duration.ofHours(1);
     }
-    pace = step.sequenced() >= MUCH ? UNDER_LOAD : step.sequenced() >= SOME ? SHORT : SHORTEST;
+    pace = paceAfter(step.sequenced());
     if (grown(before, step) || step.busy()) {
       backoff.reset();
     }
     return backoff.next();
+  }
+
+  private static Duration paceAfter(long sequenced) {
+    if (sequenced >= VERY_MUCH) {
+      return UNDER_HEAVY_LOAD;
+    }
+    if (sequenced >= MUCH) {
+      return UNDER_LOAD;
+    }
+    return sequenced >= SOME ? SHORT : SHORTEST;
   }
 
   /**
