@@ -191,6 +191,17 @@ class TopicPlanTest {
     assertThat(analysed("segment")).contains("base_offset").doesNotContain("bytes", "ids");
   }
 
+  @Test
+  void a_chunk_is_not_vacuumed_because_it_has_grown() {
+    for (int chunk = 0; chunk < 2; chunk++) {
+      assertThat(
+              database.text(
+                  "SELECT reloptions::text FROM pg_class WHERE oid = 'trunkline.record_%d_%d'::regclass"
+                      .formatted(topicId, chunk)))
+          .contains("autovacuum_vacuum_insert_threshold=-1");
+    }
+  }
+
   private Set<String> analysed(String table) {
     return Set.of(
         database
